@@ -1,0 +1,179 @@
+#include "base/text.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_WORD 48
+
+/* Optimal string alignment distance (Damerau-Levenshtein without repeated edits). */
+static size_t distance(const char *a, const char *b)
+{
+    size_t n = strlen(a), m = strlen(b);
+    if (n > MAX_WORD || m > MAX_WORD)
+        return SIZE_MAX;
+    size_t d[MAX_WORD + 1][MAX_WORD + 1];
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = i + j;
+                continue;
+            }
+            size_t best = d[i - 1][j - 1] + (a[i - 1] != b[j - 1]);
+            if (d[i - 1][j] + 1 < best)
+                best = d[i - 1][j] + 1;
+            if (d[i][j - 1] + 1 < best)
+                best = d[i][j - 1] + 1;
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+                d[i - 2][j - 2] + 1 < best)
+                best = d[i - 2][j - 2] + 1;
+            d[i][j] = best;
+        }
+    }
+    return d[n][m];
+}
+
+int bq_text_nearest(const char *word, const char *const *names, size_t n)
+{
+    size_t best = SIZE_MAX;
+    int at = -1;
+    for (size_t i = 0; i < n; i++) {
+        size_t d = distance(word, names[i]);
+        if (d < best) {
+            best = d;
+            at = (int)i;
+        }
+    }
+    size_t limit = strlen(word) / 3 + 1;
+    return best <= limit ? at : -1;
+}
+
+const char *bq_text_suggest(const char *word, const char *const *names, size_t n, char *out,
+                            size_t size)
+{
+    int at = bq_text_nearest(word, names, n);
+    if (at < 0)
+        snprintf(out, size, "%s", "");
+    else
+        snprintf(out, size, "; did you mean '%s'?", names[at]);
+    return out;
+}
+
+const char *bq_text_bytes(uint64_t bytes, char *out, size_t size)
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double value = (double)bytes;
+    size_t u = 0;
+    while (value >= 1024 && u < 6) {
+        value /= 1024;
+        u++;
+    }
+    snprintf(out, size, value >= 100 || u == 0 || value == (double)(uint64_t)value ? "%.0f %s" : "%.3g %s",
+             value, unit[u]);
+    return out;
+}
+
+const char *bq_text_seconds(double seconds, char *out, size_t size)
+{
+    if (seconds < 1e-6)
+        snprintf(out, size, "%.0f ns", seconds * 1e9);
+    else if (seconds < 1e-3)
+        snprintf(out, size, "%.3g us", seconds * 1e6);
+    else if (seconds < 1)
+        snprintf(out, size, "%.3g ms", seconds * 1e3);
+    else if (seconds < 120)
+        snprintf(out, size, "%.3g s", seconds);
+    else if (seconds < 7200)
+        snprintf(out, size, "%.0f min %02.0f s", (double)(uint64_t)(seconds / 60),
+                 seconds - 60 * (double)(uint64_t)(seconds / 60));
+    else
+        snprintf(out, size, "%.1f h", seconds / 3600);
+    return out;
+}
+
+const char *bq_text_count(uint64_t n, char *out, size_t size)
+{
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+    size_t w = 0;
+    for (int i = 0; i < len && w + 2 < size; i++) {
+        if (i && (len - i) % 3 == 0)
+            out[w++] = ',';
+        out[w++] = digits[i];
+    }
+    if (size)
+        out[w] = 0;
+    return out;
+}
+
+int bq_text_u64(const char *text, uint64_t *value)
+{
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (errno || *end)
+        return -1;
+    *value = v;
+    return 0;
+}
+
+int bq_text_i64(const char *text, int64_t *value)
+{
+    char *end;
+    errno = 0;
+    if (*text != '-' && *text != '+' && (*text < '0' || *text > '9'))
+        return -1;
+    long long v = strtoll(text, &end, 10);
+    if (errno || *end || end == text)
+        return -1;
+    *value = v;
+    return 0;
+}
+
+int bq_text_real(const char *text, double *value)
+{
+    char *end;
+    if (!*text || strspn(text, "+-.0123456789eEinfatyINFATYN") != strlen(text))
+        return -1;
+    errno = 0;
+    double v = strtod(text, &end);
+    if (*end || end == text || (errno && v != 0 && (v > 1 || v < -1)))
+        return -1;
+    *value = v;
+    return 0;
+}
+
+int bq_text_shape(const char *text, uint64_t *extent, int max)
+{
+    int rank = 0;
+    for (;;) {
+        if (rank == max || *text < '0' || *text > '9')
+            return -1;
+        char *end;
+        errno = 0;
+        unsigned long long v = strtoull(text, &end, 10);
+        if (errno || v == 0)
+            return -1;
+        extent[rank++] = v;
+        if (!*end)
+            return rank;
+        if (*end != 'x' && *end != 'X' && *end != ',')
+            return -1;
+        text = end + 1;
+    }
+}
+
+const char *bq_text_extent(const uint64_t *extent, int rank, char *out, size_t size)
+{
+    size_t w = 0;
+    if (size)
+        out[0] = 0;
+    for (int i = 0; i < rank && w < size; i++) {
+        int n = snprintf(out + w, size - w, "%s%llu", i ? " x " : "", (unsigned long long)extent[i]);
+        w += n > 0 ? (size_t)n : 0;
+    }
+    return out;
+}

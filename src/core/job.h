@@ -1,0 +1,72 @@
+/* A job: what a YAML file asks for, checked as far as it can be without opening a dataset.
+ *
+ * Plain data. Every field that came from the file remembers its line, so that a later check (a
+ * dataset that is not there, a parameter that the kernel refuses) can still say file:line.
+ */
+#ifndef BQ_CORE_JOB_H
+#define BQ_CORE_JOB_H
+
+#include "banquet/kernel.h"
+#include "base/error.h"
+#include "core/policy.h"
+
+#define BQ_MAX_STEPS 64
+
+/* A dataset in a file. file == NULL: not given. line: 0 when from the command line. */
+struct bq_place {
+    char *file;
+    char *dataset; /* absolute path inside the file, "/photo" */
+    int line;
+};
+
+enum bq_delivery { BQ_DELIVERY_AUTO, BQ_DELIVERY_SHARED };
+
+struct bq_step {
+    char *name;                            /* never NULL: "step 1" when the job gives none */
+    const struct bq_kernel *kernel;        /* static, not owned */
+    union bq_value params[BQ_MAX_PARAMS];  /* every one set: given or standard */
+    int param_line[BQ_MAX_PARAMS];         /* 0 when not given in the file */
+    struct bq_place input, output;
+    int chunk_rank;                        /* 0: auto */
+    uint64_t chunk[BQ_MAX_RANK];
+    struct bq_schedule schedule;
+    unsigned cooks;                        /* per kitchen; 0: a fair share of the cores */
+    unsigned open;                         /* chunks that one cook may keep open; at least 1 */
+    bool is_team;                          /* all cooks of a kitchen share each chunk */
+    enum bq_delivery delivery;
+    unsigned gzip;                         /* level for the output, 0: none (banquet make) */
+    int line, kernel_line, chunk_line;
+};
+
+struct bq_job {
+    char *file; /* where it came from, for messages */
+    size_t n_steps;
+    struct bq_step *steps;
+};
+
+/* What the command line changes in a job; applied to a job of one step, or to the step named by
+ * a prefix "step:" where noted. Empty fields (NULL, 0) change nothing. */
+struct bq_override {
+    const char *input, *output;    /* FILE:/dataset */
+    const char *const *sets;       /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name) */
+    size_t n_sets;
+    const char *schedule;          /* policy name, or policy:block */
+    const char *cooks, *open, *chunk;
+};
+
+/* A job of one step for a kernel, all standard values: what `banquet make` starts from. */
+struct bq_job *bq_job_create(const struct bq_kernel *kernel, struct bq_error *err);
+
+/* Applies overrides; a name that is wrong gets the nearest right one. */
+int bq_job_override(struct bq_job *job, const struct bq_override *over, struct bq_error *err);
+
+void bq_job_destroy(struct bq_job *job);
+
+/* Parameter by name: index in kernel->params or -1. */
+int bq_kernel_param(const struct bq_kernel *kernel, const char *name);
+
+/* Parses and range-checks one value from text. */
+int bq_param_parse(const struct bq_param *param, const char *text, union bq_value *value,
+                   struct bq_error *err);
+
+#endif
