@@ -155,7 +155,8 @@ enum bq_kernel_flag {
     BQ_WRITES = 2,      /* can write an output (a job may leave it out if it also reduces) */
     BQ_SIMULATED = 4,   /* burns or waits a given time: for demonstrations, reports say so */
     BQ_MAKES = 8,       /* offered by `banquet make` */
-    BQ_DIVISIBLE = 16   /* a chunk may be shared by several cooks: part, n_parts */
+    BQ_DIVISIBLE = 16,  /* a chunk may be shared by several cooks: part, n_parts */
+    BQ_WAITS = 32       /* may answer BQ_WAIT */
 };
 
 struct bq_kernel {

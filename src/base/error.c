@@ -22,10 +22,12 @@ int bq_fail_in(struct bq_error *err, const char *format, ...)
         memcpy(old, err->text, sizeof old);
         va_list args;
         va_start(args, format);
-        int n = vsnprintf(err->text, sizeof err->text, format, args);
+        vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
-        if (n >= 0 && (size_t)n < sizeof err->text)
-            snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s", (int)sizeof old - 1, old);
+        size_t n = strlen(err->text), left = sizeof err->text - n;
+        strncat(err->text, ": ", left - 1);
+        n = strlen(err->text);
+        strncat(err->text, old, sizeof err->text - n - 1);
     }
     return -1;
 }

@@ -44,8 +44,9 @@ struct bq_job {
     struct bq_step *steps;
 };
 
-/* What the command line changes in a job; applied to a job of one step, or to the step named by
- * a prefix "step:" where noted. Empty fields (NULL, 0) change nothing. */
+/* What the command line changes in a job. schedule, cooks and open go to all steps; the others need
+ * a job of one step, or --set with a step's name ("NAME.input=FILE:/dataset"). Empty fields (NULL, 0)
+ * change nothing. */
 struct bq_override {
     const char *input, *output;    /* FILE:/dataset */
     const char *const *sets;       /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name) */
@@ -57,8 +58,13 @@ struct bq_override {
 /* A job of one step for a kernel, all standard values: what `banquet make` starts from. */
 struct bq_job *bq_job_create(const struct bq_kernel *kernel, struct bq_error *err);
 
-/* Applies overrides; a name that is wrong gets the nearest right one. */
+/* Applies overrides; a name that is wrong gets the nearest right one. Errors begin with the flag:
+ * "--set params.gian=1.5: kernel 'brighten' has no parameter 'gian'; did you mean 'gain'?". */
 int bq_job_override(struct bq_job *job, const struct bq_override *over, struct bq_error *err);
+
+/* What can only be told when all is known: an input for each kernel that reads and none for the
+ * others, an output only where a kernel writes, names that differ. Call it after overriding. */
+int bq_job_check(const struct bq_job *job, struct bq_error *err);
 
 void bq_job_destroy(struct bq_job *job);
 

@@ -54,4 +54,13 @@ void bq_track_merge(struct bq_track *into, const struct bq_track *other);
 /* Doubles the width until it is at least `width`. */
 void bq_track_coarsen(struct bq_track *track, uint64_t width);
 
+/* One cook's time without overlap. A cook that keeps several chunks open cooks one while others are
+ * in the oven; here the oven gets only the time that nothing else has, and idle what is left then.
+ * part[BQ_N_STATES] is idle. The parts add up to exactly `makespan`; split_bin's to the time of
+ * that bin which lies before `makespan`, and that is what it returns. */
+void bq_track_split(const struct bq_track *track, uint64_t makespan,
+                    uint64_t part[BQ_N_STATES + 1]);
+uint64_t bq_track_split_bin(const struct bq_track *track, uint32_t bin, uint64_t makespan,
+                            uint64_t part[BQ_N_STATES + 1]);
+
 #endif

@@ -1,0 +1,70 @@
+#include "adapters/affinity.h"
+
+#include <sched.h>
+#include <string.h>
+
+#include <hwloc.h>
+
+void bq_affinity_attr(pthread_attr_t *attr, int core)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (core < 0 || core >= CPU_SETSIZE)
+        return;
+    CPU_SET((size_t)core, &set);
+    pthread_attr_setaffinity_np(attr, sizeof set, &set);
+}
+
+static void share_out(struct bq_place_on_machine *place, const int *core, unsigned machine_rank,
+                      unsigned machine_ranks)
+{
+    unsigned n = place->n_allowed;
+    unsigned from = 0, to = n;
+    place->is_exclusive = 1;
+    if (n == place->n_machine && machine_ranks > 1) {
+        from = (unsigned)((uint64_t)n * machine_rank / machine_ranks);
+        to = (unsigned)((uint64_t)n * (machine_rank + 1) / machine_ranks);
+        if (machine_ranks > n) {
+            from = machine_rank % n;
+            to = from + 1;
+            place->is_exclusive = 0;
+        }
+    }
+    place->n_share = to - from;
+    memcpy(place->share, core + from, place->n_share * sizeof *core);
+}
+
+int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
+                     unsigned machine_ranks, struct bq_error *err)
+{
+    *place = (struct bq_place_on_machine){0};
+    hwloc_topology_t topology;
+    if (hwloc_topology_init(&topology) < 0)
+        return bq_fail(err, BQ_EXIT_FAILED, "cannot see this machine's cores (hwloc)");
+    /* Only hardware threads matter here; looking for devices and caches takes milliseconds. */
+    hwloc_topology_set_all_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_NONE);
+    hwloc_topology_set_flags(topology, HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED);
+    hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
+    int rc = -1;
+    if (hwloc_topology_load(topology) < 0 || !allowed ||
+        hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_PROCESS) < 0) {
+        bq_fail(err, BQ_EXIT_FAILED, "cannot see this machine's cores (hwloc)");
+        goto out;
+    }
+    int core[BQ_MAX_CORES];
+    int n = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
+    place->n_machine = n > 0 ? (unsigned)n : 1;
+    for (int i = 0; i < n && place->n_allowed < BQ_MAX_CORES; i++) {
+        hwloc_obj_t pu = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PU, (unsigned)i);
+        if (hwloc_bitmap_isset(allowed, pu->os_index))
+            core[place->n_allowed++] = (int)pu->os_index;
+    }
+    if (place->n_allowed == 0)
+        core[place->n_allowed++] = 0;
+    share_out(place, core, machine_rank, machine_ranks);
+    rc = 0;
+out:
+    hwloc_bitmap_free(allowed);
+    hwloc_topology_destroy(topology);
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* Cores: which this process may use, how ranks of a machine share them, and binding threads. */
+#ifndef BQ_ADAPTERS_AFFINITY_H
+#define BQ_ADAPTERS_AFFINITY_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define BQ_MAX_CORES 4096
+
+/* A kitchen's place on its machine. Cores are the operating system's numbers of hardware threads,
+ * in hwloc's logical order: neighbours share caches. */
+struct bq_place_on_machine {
+    unsigned n_allowed;      /* hardware threads that this process may run on */
+    unsigned n_machine;      /* of the whole machine */
+    unsigned n_share;        /* that this kitchen should use: its fair share, at least 1 */
+    int share[BQ_MAX_CORES]; /* which; n_share of them */
+    int is_exclusive;        /* no other kitchen's share has any of these */
+};
+
+/* machine_rank: among the machine_ranks kitchens of this machine. When the launcher let every rank
+ * use the whole machine, the cores are dealt in equal runs; when it bound ranks to cores, what it
+ * gave is the share. */
+int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
+                     unsigned machine_ranks, struct bq_error *err);
+
+/* Threads created with this attribute run on this core alone. */
+void bq_affinity_attr(pthread_attr_t *attr, int core);
+
+#endif

@@ -1,0 +1,180 @@
+#include "adapters/job_file.h"
+
+#include "adapters/job_field.h"
+#include "base/heap.h"
+#include "base/hint.h"
+#include "core/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_HINT 256
+
+struct reader {
+    struct bq_yaml *yaml;
+    const struct bq_kernel *const *kernels;
+    const char **kernel_names;
+    size_t n_kernels;
+};
+
+static const struct bq_yaml_pair *pair_find(const struct bq_yaml_pair *pairs, size_t n,
+                                            const char *key)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (strcmp(pairs[i].key, key) == 0)
+            return &pairs[i];
+    }
+    return NULL;
+}
+
+/* A word that is no key is told before a kernel that is missing: it may be a "kernal". */
+static int keys_check(const struct reader *reader, const struct bq_yaml_pair *pairs, size_t n,
+                      struct bq_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (bq_step_key(pairs[i].key) < 0) {
+            bq_step_unknown(NULL, pairs[i].key, err);
+            return bq_yaml_at(reader->yaml, pairs[i].line, err);
+        }
+    }
+    return 0;
+}
+
+static const struct bq_kernel *kernel_find(const struct reader *reader,
+                                           const struct bq_yaml_pair *pair, struct bq_error *err)
+{
+    char quote[BQ_QUOTE], hint[MAX_HINT];
+    if (pair->value.kind != BQ_YAML_TEXT || bq_yaml_is_empty(&pair->value)) {
+        bq_job_field_wrong(reader->yaml, "kernel", bq_step_wants(BQ_KEY_KERNEL), &pair->value, err);
+        return NULL;
+    }
+    const char *name = bq_yaml_text(reader->yaml, &pair->value, err);
+    if (!name)
+        return NULL;
+    for (size_t i = 0; i < reader->n_kernels; i++) {
+        if (strcmp(reader->kernel_names[i], name) == 0)
+            return reader->kernels[i];
+    }
+    bq_fail(err, BQ_EXIT_USAGE, "kernel %s is not known%s", bq_quote(name, quote, sizeof quote),
+            bq_hint(name, reader->kernel_names, reader->n_kernels, hint, sizeof hint));
+    bq_yaml_at(reader->yaml, pair->line, err);
+    return NULL;
+}
+
+static int step_read(const struct reader *reader, struct bq_step *step, size_t i,
+                     const struct bq_yaml_pair *pairs, size_t n, int line, struct bq_error *err)
+{
+    char name[32];
+    const struct bq_yaml_pair *kernel = pair_find(pairs, n, "kernel");
+    if (keys_check(reader, pairs, n, err))
+        return -1;
+    step->line = line;
+    if (!kernel) {
+        bq_fail(err, BQ_EXIT_USAGE, "step %zu has no kernel; write 'kernel: NAME'", i + 1);
+        return bq_yaml_at(reader->yaml, line, err);
+    }
+    const struct bq_kernel *found = kernel_find(reader, kernel, err);
+    if (!found)
+        return -1;
+    bq_step_start(step, found);
+    step->kernel_line = kernel->line;
+    snprintf(name, sizeof name, "step %zu", i + 1);
+    if (bq_step_set(step, "name", name, line, err))
+        return -1;
+    for (size_t k = 0; k < n; k++) {
+        if (bq_job_field_read(reader->yaml, step, &pairs[k], err))
+            return -1;
+    }
+    return 0;
+}
+
+static int steps_read(const struct reader *reader, struct bq_job *job,
+                      const struct bq_yaml_value *list, struct bq_error *err)
+{
+    struct bq_yaml_value items[BQ_MAX_STEPS];
+    size_t n;
+    if (list->kind != BQ_YAML_LIST)
+        return bq_job_field_wrong(reader->yaml, "steps", bq_step_wants(BQ_KEY_STEPS), list, err);
+    if (bq_yaml_list(reader->yaml, list, items, BQ_MAX_STEPS, &n, err))
+        return -1;
+    if (n == 0 || n > BQ_MAX_STEPS) {
+        bq_fail(err, BQ_EXIT_USAGE, "a job has 1 to %d steps, not %zu", BQ_MAX_STEPS, n);
+        return bq_yaml_at(reader->yaml, list->line, err);
+    }
+    job->steps = bq_alloc(n, sizeof *job->steps);
+    if (!job->steps)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    job->n_steps = n;
+    for (size_t i = 0; i < n; i++) {
+        struct bq_yaml_pair pairs[BQ_YAML_MAX_KEYS];
+        size_t n_pairs;
+        if (items[i].kind != BQ_YAML_MAP)
+            return bq_job_field_wrong(reader->yaml, "a step", "a map of keys (kernel, input, ...)",
+                                      &items[i], err);
+        if (bq_yaml_map(reader->yaml, &items[i], pairs, &n_pairs, err) ||
+            step_read(reader, &job->steps[i], i, pairs, n_pairs, items[i].line, err))
+            return -1;
+    }
+    return 0;
+}
+
+static int job_fill(const struct reader *reader, struct bq_job *job, struct bq_error *err)
+{
+    struct bq_yaml_value root;
+    struct bq_yaml_pair pairs[BQ_YAML_MAX_KEYS];
+    size_t n;
+    if (bq_yaml_root(reader->yaml, &root, err))
+        return -1;
+    if (root.kind != BQ_YAML_MAP)
+        return bq_job_field_wrong(reader->yaml, "a job", "a map of keys (kernel, input, ...)",
+                                  &root, err);
+    if (bq_yaml_map(reader->yaml, &root, pairs, &n, err))
+        return -1;
+    const struct bq_yaml_pair *steps = pair_find(pairs, n, "steps");
+    if (steps && n > 1) {
+        const struct bq_yaml_pair *other = &pairs[steps == pairs ? 1 : 0];
+        if (keys_check(reader, pairs, n, err))
+            return -1;
+        bq_fail(err, BQ_EXIT_USAGE, "'%s' must stand inside a step, as the job has 'steps'",
+                other->key);
+        return bq_yaml_at(reader->yaml, other->line, err);
+    }
+    if (steps)
+        return steps_read(reader, job, &steps->value, err);
+    job->steps = bq_alloc(1, sizeof *job->steps);
+    if (!job->steps)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    job->n_steps = 1;
+    return step_read(reader, job->steps, 0, pairs, n, root.line, err);
+}
+
+struct bq_job *bq_job_read(const char *path, const struct bq_kernel *const *kernels,
+                           size_t n_kernels, const struct bq_override *over, struct bq_error *err)
+{
+    struct bq_job *job = NULL;
+    struct reader reader = {.kernels = kernels, .n_kernels = n_kernels};
+    int rc = -1;
+    reader.yaml = bq_yaml_read(path, err);
+    if (!reader.yaml)
+        goto out;
+    reader.kernel_names = bq_alloc(n_kernels, sizeof *reader.kernel_names);
+    job = bq_alloc(1, sizeof *job);
+    if (!reader.kernel_names || !job || !(job->file = bq_strdup(path))) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        goto out;
+    }
+    for (size_t i = 0; i < n_kernels; i++)
+        reader.kernel_names[i] = kernels[i]->name;
+    if (job_fill(&reader, job, err) || (over && bq_job_override(job, over, err)) ||
+        bq_job_check(job, err))
+        goto out;
+    rc = 0;
+out:
+    bq_free(reader.kernel_names);
+    bq_yaml_destroy(reader.yaml);
+    if (rc) {
+        bq_job_destroy(job);
+        job = NULL;
+    }
+    return job;
+}

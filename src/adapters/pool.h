@@ -1,0 +1,104 @@
+/* The pool: the cooks of a kitchen, and how a lease gets to them.
+ *
+ * The kitchen's one other thread (the manager) adds leases and collects results. A cook takes the
+ * next chunks of a lease by one atomic operation: no lock, no message. Tiny chunks are taken in
+ * runs, aligned to powers of two, long enough to be worth it (64 us); each run is one node of the
+ * reduction's tree and leaves one result. A cook with `open` > 1 keeps that many chunks open and
+ * turns to another while one waits. Cooks sleep only when no lease has chunks left.
+ */
+#ifndef BQ_ADAPTERS_POOL_H
+#define BQ_ADAPTERS_POOL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "adapters/meter.h"
+#include "base/error.h"
+#include "core/reduction.h"
+
+#define BQ_POOL_LEASES 16 /* that may be in the pool at once */
+#define BQ_POOL_MAX_LEVEL 12
+
+struct bq_pool;
+
+/* What a cook is working on. */
+struct bq_unit {
+    struct bq_node node;
+    unsigned cook, slot;  /* which of the cook's open chunks: 0 .. open - 1 */
+    unsigned stage;       /* how often it has waited */
+    uint64_t wait_ns;     /* to be set with BQ_UNIT_WAITS */
+    void *result;         /* result_size bytes */
+    void *payload;        /* handed to the manager with the result, NULL at first */
+    struct bq_meter *meter;
+    struct bq_pool *pool;
+};
+
+enum bq_unit_answer {
+    BQ_UNIT_DONE,
+    BQ_UNIT_WAITS, /* only for a unit of one chunk */
+    BQ_UNIT_FAILED /* of one chunk: payload is passed on; of more: each is tried alone */
+};
+
+struct bq_pool_config {
+    unsigned n_cooks, open;
+    bool is_team;        /* cook 0 takes the chunks, all work on each: bq_pool_team */
+    bool is_single;      /* never take runs: units of one chunk */
+    size_t result_size;
+    const int *core;     /* n_cooks cores to bind to, or NULL */
+    uint64_t epoch;      /* for meters */
+    int bell;            /* rung when the manager should look */
+    enum bq_unit_answer (*cook)(void *context, struct bq_unit *unit);
+    void *context;
+};
+
+struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_error *err);
+
+/* -- the manager's thread --------------------------------------------------------------------- */
+
+/* Adds chunks. false: the pool has BQ_POOL_LEASES unfinished ones (does not happen to a kitchen
+ * that asks one at a time). */
+bool bq_pool_add(struct bq_pool *pool, uint64_t first, uint64_t count);
+
+/* Takes back chunks of the range that no cook has started and that lie at the end of a lease;
+ * returns how many, the first in *from. */
+uint64_t bq_pool_drop(struct bq_pool *pool, uint64_t first, uint64_t count, uint64_t *from);
+
+/* Rings the bell once when the unstarted chunks are this few or fewer. */
+void bq_pool_low_water(struct bq_pool *pool, uint64_t n);
+uint64_t bq_pool_unstarted(const struct bq_pool *pool);
+
+/* Hands over what the cooks have finished since. result is valid during the call. */
+struct bq_finished {
+    struct bq_node node;
+    bool is_failed;
+    const void *result;
+    void *payload;
+};
+void bq_pool_collect(struct bq_pool *pool, void (*take)(void *context, const struct bq_finished *),
+                     void *context);
+
+/* Nothing is leased, cooking or uncollected. */
+bool bq_pool_is_idle(const struct bq_pool *pool);
+
+/* Chunks finished and the time spent on them, all cooks; any thread, slightly late. */
+void bq_pool_count(const struct bq_pool *pool, uint64_t *n_chunks, uint64_t *busy_ns);
+uint64_t bq_pool_open_max(const struct bq_pool *pool);
+
+/* Makes cooks stop as soon as they can, without their chunks, and waits for them. Then their tracks
+ * may be read. */
+void bq_pool_stop(struct bq_pool *pool);
+const struct bq_track *bq_pool_track(const struct bq_pool *pool, unsigned cook);
+uint64_t bq_pool_cook_chunks(const struct bq_pool *pool, unsigned cook);
+void bq_pool_destroy(struct bq_pool *pool);
+
+/* -- a cook's thread ----------------------------------------------------------------------------- */
+
+/* Whether it should give up what it waits for. */
+bool bq_pool_is_stopping(const struct bq_pool *pool);
+
+/* is_team: runs work(arg, part, n_parts) on all cooks at once; returns when all are done. */
+void bq_pool_team(struct bq_pool *pool, void (*work)(void *arg, unsigned part, unsigned n_parts),
+                  void *arg);
+unsigned bq_pool_n_cooks(const struct bq_pool *pool);
+
+#endif

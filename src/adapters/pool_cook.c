@@ -1,0 +1,225 @@
+/* A cook: take, cook, hand over; turn to another chunk while one waits; sleep when there is none. */
+#include "adapters/pool_internal.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "adapters/clock.h"
+#include "adapters/transport.h"
+
+#define RUN_NS 64000.0 /* a run of tiny chunks takes about this long */
+
+static struct bq_ring_entry *entry_at(struct bq_ring *ring, unsigned i)
+{
+    return (struct bq_ring_entry *)(ring->entries + (size_t)(i & (ring->n - 1)) * ring->stride);
+}
+
+/* Sleeps until woken or `wake` (clock; UINT64_MAX: no limit), unless `is_ready` says not to. The
+ * check is made under the lock that every waker takes after its change, so no wake-up is lost. */
+static void sleep_unless(struct bq_pool *pool, bool (*is_ready)(struct bq_cook *),
+                         struct bq_cook *cook, uint64_t wake)
+{
+    struct timespec limit = {.tv_sec = (time_t)(wake / 1000000000u),
+                             .tv_nsec = (long)(wake % 1000000000u)};
+    pthread_mutex_lock(&pool->lock);
+    pool->n_sleeping++;
+    if (!is_ready(cook) && !bq_pool_is_stopping(pool)) {
+        if (wake == UINT64_MAX)
+            pthread_cond_wait(&pool->wake, &pool->lock);
+        else
+            pthread_cond_timedwait(&pool->wake, &pool->lock, &limit);
+    }
+    pool->n_sleeping--;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool has_room(struct bq_cook *cook)
+{
+    struct bq_ring *ring = &cook->ring;
+    return atomic_load(&ring->head) - atomic_load(&ring->tail) < ring->n;
+}
+
+static bool has_work(struct bq_cook *cook)
+{
+    return atomic_load(&cook->pool->n_unstarted) > 0;
+}
+
+static bool never(struct bq_cook *cook)
+{
+    (void)cook;
+    return false;
+}
+
+/* Hands a finished unit to the manager. */
+static void hand_over(struct bq_cook *cook, const struct bq_unit *unit, bool is_failed)
+{
+    struct bq_pool *pool = cook->pool;
+    struct bq_ring *ring = &cook->ring;
+    if (!has_room(cook)) {
+        bq_meter_enter(&cook->meter, BQ_PHASE_PASS);
+        while (!has_room(cook) && !bq_pool_is_stopping(pool)) {
+            atomic_store(&pool->is_ring_full, true);
+            bq_bell_ring(pool->config.bell);
+            sleep_unless(pool, has_room, cook, UINT64_MAX);
+        }
+        bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
+        if (!has_room(cook))
+            return; /* stopping: the result is not wanted any more */
+    }
+    unsigned head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+    struct bq_ring_entry *entry = entry_at(ring, head);
+    entry->node = unit->node;
+    entry->is_failed = is_failed;
+    entry->payload = unit->payload;
+    if (pool->config.result_size && !is_failed)
+        memcpy(entry->result, unit->result, pool->config.result_size);
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    unsigned n = head + 1 - atomic_load_explicit(&ring->tail, memory_order_relaxed);
+    if (unit->payload || is_failed || n == ring->n / 2)
+        bq_bell_ring(pool->config.bell);
+}
+
+static void settle(struct bq_pool *pool, struct bq_pool_lease *lease, uint64_t n)
+{
+    if (atomic_fetch_sub(&lease->n_left, n) == n)
+        bq_bell_ring(pool->config.bell);
+}
+
+/* A run of chunks in which one failed: each by itself, so that only that one is lost. */
+static void cook_singly(struct bq_cook *cook, struct bq_unit *unit)
+{
+    struct bq_node node = unit->node;
+    for (uint64_t i = 0; i < bq_node_size(node) && !bq_pool_is_stopping(cook->pool); i++) {
+        unit->node = (struct bq_node){.first = node.first + i, .level = 0};
+        unit->payload = NULL;
+        enum bq_unit_answer answer = cook->pool->config.cook(cook->pool->config.context, unit);
+        hand_over(cook, unit, answer != BQ_UNIT_DONE);
+    }
+    unit->node = node;
+}
+
+static void measure(struct bq_cook *cook, const struct bq_slot *slot, uint64_t now)
+{
+    double n = (double)bq_node_size(slot->unit.node);
+    double each = (double)(now - slot->opened) / n;
+    cook->tau = cook->tau > 0 ? cook->tau + (each - cook->tau) / 4 : each;
+    uint64_t chunks = atomic_load_explicit(&cook->n_chunks, memory_order_relaxed);
+    uint64_t busy = atomic_load_explicit(&cook->busy_ns, memory_order_relaxed);
+    atomic_store_explicit(&cook->n_chunks, chunks + (uint64_t)n, memory_order_relaxed);
+    atomic_store_explicit(&cook->busy_ns, busy + (now - slot->opened), memory_order_relaxed);
+    if (cook->pool->config.is_single)
+        return;
+    if (cook->tau * 2 * (double)(UINT64_C(1) << cook->level) <= RUN_NS)
+        cook->level += cook->level < BQ_POOL_MAX_LEVEL;
+    else if (cook->tau * (double)(UINT64_C(1) << cook->level) > RUN_NS && cook->level > 0)
+        cook->level--;
+}
+
+static void work_on(struct bq_cook *cook, struct bq_slot *slot)
+{
+    struct bq_pool *pool = cook->pool;
+    struct bq_unit *unit = &slot->unit;
+    enum bq_unit_answer answer = pool->config.cook(pool->config.context, unit);
+    uint64_t now = bq_now();
+    if (answer == BQ_UNIT_WAITS) {
+        unit->stage++;
+        slot->wake = now + unit->wait_ns;
+        return;
+    }
+    if (answer == BQ_UNIT_FAILED && unit->node.level > 0)
+        cook_singly(cook, unit);
+    else
+        hand_over(cook, unit, answer != BQ_UNIT_DONE);
+    measure(cook, slot, now);
+    bq_meter_tick(&cook->meter, now);
+    bq_meter_open(&cook->meter, slot->opened, now);
+    atomic_fetch_sub_explicit(&pool->n_open, 1, memory_order_relaxed);
+    slot->is_used = false;
+    settle(pool, slot->lease, bq_node_size(unit->node));
+}
+
+static bool take(struct bq_cook *cook, struct bq_slot *slot)
+{
+    struct bq_pool *pool = cook->pool;
+    slot->lease = bq_pool_take(pool, cook->level, &slot->unit.node);
+    if (!slot->lease)
+        return false;
+    slot->is_used = true;
+    slot->opened = cook->meter.phase == BQ_PHASE_BUSY ? bq_now()
+                                                      : bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
+    slot->wake = 0;
+    slot->unit.stage = 0;
+    slot->unit.payload = NULL;
+    uint64_t n = atomic_fetch_add_explicit(&pool->n_open, 1, memory_order_relaxed) + 1;
+    uint64_t most = atomic_load_explicit(&pool->n_open_max, memory_order_relaxed);
+    while (n > most && !atomic_compare_exchange_weak(&pool->n_open_max, &most, n))
+        ;
+    return true;
+}
+
+/* The open chunk whose wait ends first, and a free slot; either may be NULL. */
+static void survey(struct bq_cook *cook, struct bq_slot **due, struct bq_slot **vacant)
+{
+    *due = *vacant = NULL;
+    for (unsigned i = 0; i < cook->pool->config.open; i++) {
+        struct bq_slot *slot = &cook->slots[i];
+        if (!slot->is_used)
+            *vacant = *vacant ? *vacant : slot;
+        else if (!*due || slot->wake < (*due)->wake)
+            *due = slot;
+    }
+}
+
+static void serve(struct bq_cook *cook)
+{
+    struct bq_pool *pool = cook->pool;
+    while (!bq_pool_is_stopping(pool)) {
+        struct bq_slot *due, *vacant;
+        survey(cook, &due, &vacant);
+        if (due && due->wake <= bq_now()) {
+            bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
+            work_on(cook, due);
+        } else if (vacant && take(cook, vacant)) {
+            work_on(cook, vacant);
+        } else if (due) {
+            bq_meter_enter(&cook->meter, BQ_PHASE_OVEN);
+            sleep_unless(pool, vacant ? has_work : never, cook, due->wake);
+        } else {
+            bq_meter_enter(&cook->meter, BQ_PHASE_IDLE);
+            sleep_unless(pool, has_work, cook, UINT64_MAX);
+        }
+    }
+}
+
+void *bq_cook_main(void *arg)
+{
+    struct bq_cook *cook = arg;
+    bq_meter_start(&cook->meter, cook->pool->config.epoch);
+    if (cook->pool->config.is_team && cook->index > 0)
+        bq_team_member(cook);
+    else
+        serve(cook);
+    bq_meter_stop(&cook->meter);
+    return NULL;
+}
+
+void bq_pool_collect(struct bq_pool *pool, void (*hand)(void *context, const struct bq_finished *),
+                     void *context)
+{
+    for (unsigned c = 0; c < pool->config.n_cooks; c++) {
+        struct bq_ring *ring = &pool->cooks[c].ring;
+        unsigned head = atomic_load_explicit(&ring->head, memory_order_acquire);
+        unsigned tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+        for (; tail != head; tail++) {
+            struct bq_ring_entry *entry = entry_at(ring, tail);
+            hand(context, &(struct bq_finished){.node = entry->node, .is_failed = entry->is_failed,
+                                                .result = entry->result, .payload = entry->payload});
+        }
+        atomic_store(&ring->tail, tail);
+    }
+    if (atomic_exchange(&pool->is_ring_full, false)) {
+        pthread_mutex_lock(&pool->lock);
+        pthread_cond_broadcast(&pool->wake);
+        pthread_mutex_unlock(&pool->lock);
+    }
+}

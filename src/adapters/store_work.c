@@ -1,0 +1,189 @@
+/* The work file: a private file beside the final name, which gets that name when it is complete.
+ *
+ *     create ".out.h5.banquet-x7Qd2a" (0600) -> written -> sync -> mode -> rename to "out.h5"
+ *
+ * One rule: at no instant does the final name show anything but the old file or the complete new
+ * one. No HDF5 in here, and no lock: each output has its own.
+ */
+#include "adapters/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/heap.h"
+
+/* The length of the folder part, with its slash; 0 for a bare name. */
+static size_t folder_length(const char *name)
+{
+    const char *slash = strrchr(name, '/');
+    return slash ? (size_t)(slash - name) + 1 : 0;
+}
+
+/* The folder as a path of its own; NULL when there is no memory. */
+static char *folder_of(const char *name)
+{
+    size_t n = folder_length(name);
+    char *folder = bq_strdup(n ? name : ".");
+    if (folder && n)
+        folder[n > 1 ? n - 1 : 1] = 0;
+    return folder;
+}
+
+static int check_folder(const char *name, struct bq_error *err)
+{
+    struct stat st;
+    char *folder = folder_of(name);
+    int rc = 0;
+    if (!folder)
+        rc = bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
+    else if (stat(folder, &st) != 0 && errno == ENOENT)
+        rc = bq_fail(err, BQ_EXIT_USAGE, "%s: the folder '%s' does not exist", name, folder);
+    else if (stat(folder, &st) != 0)
+        rc = bq_fail(err, BQ_EXIT_USAGE, "%s: the folder '%s': %s", name, folder, strerror(errno));
+    else if (!S_ISDIR(st.st_mode))
+        rc = bq_fail(err, BQ_EXIT_USAGE, "%s: '%s' is not a folder", name, folder);
+    else if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) != 0)
+        rc = bq_fail(err, BQ_EXIT_USAGE, "%s: cannot write into the folder '%s': %s", name, folder,
+                     strerror(errno));
+    bq_free(folder);
+    return rc;
+}
+
+int store_work_check(const char *name, bool force, const struct bq_input *not_this,
+                     struct bq_error *err)
+{
+    struct stat st;
+    if (!name[folder_length(name)])
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: names a folder, not a file", name[0] ? name : "''");
+    if (check_folder(name, err) != 0)
+        return -1;
+    if (stat(name, &st) == 0) {
+        if (S_ISDIR(st.st_mode))
+            return bq_fail(err, BQ_EXIT_USAGE, "%s: is a folder; name a file in it", name);
+        if (!S_ISREG(st.st_mode))
+            return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a regular file; it is left alone", name);
+        if (not_this && st.st_dev == not_this->device && st.st_ino == not_this->inode)
+            return bq_fail(err, BQ_EXIT_USAGE, "%s: is the input; write to another file", name);
+    }
+    if (!force && lstat(name, &st) == 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s already exists; --force replaces it", name);
+    return 0;
+}
+
+int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err)
+{
+    size_t folder = folder_length(name), size = strlen(name) + sizeof "..banquet-XXXXXX";
+    work->fd = -1;
+    work->force = force;
+    work->name = bq_strdup(name);
+    char *path = bq_alloc(size, 1);
+    if (!work->name || !path) {
+        bq_free(path);
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
+    }
+    /* A name may be 255 bytes long, and ours adds 17. */
+    snprintf(path, size, "%.*s.%.230s.banquet-XXXXXX", (int)folder, name, name + folder);
+    work->fd = mkostemp(path, O_CLOEXEC);
+    if (work->fd < 0) {
+        bq_fail(err, BQ_EXIT_FAILED, "%s: cannot make a work file beside it: %s", name,
+                strerror(errno));
+        bq_free(path);
+        return -1;
+    }
+    work->path = path;
+    return 0;
+}
+
+/* The mode bits that new files of this process lack. Where /proc does not say, umask has to be set
+ * to be read; another thread that makes a file at that instant makes it private. */
+static mode_t current_umask(void)
+{
+    unsigned mask = 0;
+    bool is_known = false;
+    char line[128];
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && !is_known && fgets(line, sizeof line, status))
+        is_known = sscanf(line, "Umask: %o", &mask) == 1;
+    if (status)
+        fclose(status);
+    if (is_known)
+        return (mode_t)mask;
+    mode_t old = umask(077);
+    umask(old);
+    return old;
+}
+
+/* 0, or -1 with errno; EEXIST when the new name is taken. */
+static int rename_to_free_name(const char *from, const char *to)
+{
+#ifdef RENAME_NOREPLACE
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    if (errno != EINVAL && errno != ENOSYS)
+        return -1;
+#endif
+    if (link(from, to) == 0)
+        return unlink(from);
+    if (errno == EEXIST)
+        return -1;
+    /* A file system with neither: look, then rename. Whoever makes the file in between loses it. */
+    struct stat st;
+    if (lstat(to, &st) == 0) {
+        errno = EEXIST;
+        return -1;
+    }
+    return rename(from, to);
+}
+
+/* Makes the new name survive a power failure, where the file system can do that for folders. */
+static int sync_folder(const char *name, struct bq_error *err)
+{
+    char *folder = folder_of(name);
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int rc = 0;
+    if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != ENOTSUP)
+        rc = bq_fail(err, BQ_EXIT_FAILED, "%s: is written, but its folder cannot be synced: %s",
+                     name, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    bq_free(folder);
+    return rc;
+}
+
+int store_work_publish(struct store_work *work, struct bq_error *err)
+{
+    if (fsync(work->fd) != 0)
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot be synced to the disk: %s", work->name,
+                       strerror(errno));
+    if (fchmod(work->fd, 0666 & ~current_umask()) != 0)
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", work->name,
+                       strerror(errno));
+    int rc =
+        work->force ? rename(work->path, work->name) : rename_to_free_name(work->path, work->name);
+    if (rc != 0 && errno == EEXIST)
+        bq_fail(err, BQ_EXIT_FAILED,
+                "%s: something else made this file meanwhile; the finished result is kept as '%s'",
+                work->name, work->path);
+    else if (rc != 0)
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot rename '%s' to it: %s", work->name,
+                       work->path, strerror(errno));
+    bq_free(work->path); /* it has its name, or stays: nothing to remove */
+    work->path = NULL;
+    return rc == 0 ? sync_folder(work->name, err) : -1;
+}
+
+void store_work_end(struct store_work *work)
+{
+    if (work->path)
+        unlink(work->path);
+    if (work->fd >= 0)
+        close(work->fd);
+    bq_free(work->path);
+    bq_free(work->name);
+    work->path = work->name = NULL;
+    work->fd = -1;
+}

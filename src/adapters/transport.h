@@ -1,0 +1,78 @@
+/* Moving messages between ranks. Two kinds with one face: mpi, and local (two threads of a process).
+ *
+ * A transport belongs to one thread. Sending never blocks: a parcel is on its way when send returns,
+ * and is released when its bytes are not needed any more (in the receiver's thread when local).
+ */
+#ifndef BQ_ADAPTERS_TRANSPORT_H
+#define BQ_ADAPTERS_TRANSPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct bq_parcel {
+    void *bytes;
+    size_t size;
+    void (*release)(struct bq_parcel *parcel); /* must be callable from any thread */
+    struct bq_parcel *next;                    /* the transport's own */
+};
+
+struct bq_transport;
+
+struct bq_transport_ops {
+    const char *name;
+    int (*send)(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel, struct bq_error *err);
+    int (*receive)(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
+                   struct bq_error *err);
+    void (*done_with)(struct bq_transport *t);
+    int (*progress)(struct bq_transport *t, struct bq_error *err);
+    void (*wait)(struct bq_transport *t, uint64_t timeout_ns, int fd);
+    void (*destroy)(struct bq_transport *t);
+};
+
+/* What every kind begins with. */
+struct bq_transport {
+    const struct bq_transport_ops *ops;
+    uint32_t rank, n_ranks;               /* rank 0 is the coordinator */
+    uint32_t machine_rank, machine_ranks; /* among the kitchens of this machine; 0 of 1 at rank 0 */
+    uint32_t n_machines;
+};
+
+/* Takes the parcel over, also on failure. */
+int bq_transport_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel,
+                      struct bq_error *err);
+
+/* Sends a copy of a small message. */
+int bq_transport_send_copy(struct bq_transport *t, uint32_t to, const void *bytes, size_t size,
+                           struct bq_error *err);
+
+/* 1: a message, its bytes valid until done_with; 0: none; -1: broken. */
+int bq_transport_receive(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
+                         struct bq_error *err);
+void bq_transport_done_with(struct bq_transport *t);
+
+/* Parcels that are not released yet; it also moves them on. -1: broken. */
+int bq_transport_progress(struct bq_transport *t, struct bq_error *err);
+
+/* Sleeps until a message may be there, `fd` is readable (-1: none; a counter that is reset), or the
+ * time is up. May return early. Burns no core. */
+void bq_transport_wait(struct bq_transport *t, uint64_t timeout_ns, int fd);
+
+void bq_transport_destroy(struct bq_transport *t);
+
+/* Two ends, rank 0 and rank 1, of an in-process connection. */
+int bq_transport_local(struct bq_transport *ends[2], struct bq_error *err);
+
+/* Whether a launcher started this process as one of several ranks. */
+int bq_mpi_is_launched(void);
+
+/* Starts MPI (FUNNELED: the calling thread is the only one that may use it). All ranks. */
+struct bq_transport *bq_transport_mpi(struct bq_error *err);
+
+/* A unique file descriptor's worth of waking: a counter that any thread can ring. */
+int bq_bell_create(void); /* -1: no descriptor */
+void bq_bell_ring(int bell);
+void bq_bell_reset(int bell);
+
+#endif

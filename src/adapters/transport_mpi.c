@@ -1,0 +1,381 @@
+/* The MPI transport: point to point after start-up, never blocking, never spinning.
+ *
+ * Waiting: MPI has no way to sleep until a message comes. Between ranks of one machine a datagram
+ * socket (the doorbell) is rung after each send, and the receiver sleeps in poll. The socket's name
+ * is private (a 0700 folder) and gone before the first message, so that nothing is left behind and
+ * no stranger can ring. Between machines the receiver naps, longer and longer, up to a millisecond.
+ *
+ * Receiving: messages are matched at once and delivered in order of arrival; a large one is received
+ * in the background while the next are matched.
+ */
+#include "adapters/transport.h"
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <mpi.h>
+
+#include "base/heap.h"
+
+#define TAG 7
+#define N_RECEIVING 8
+#define NAP_LEAST 20000      /* ns */
+#define NAP_MOST 1000000     /* ns, while a message may come from another machine */
+#define NAP_BELL 10000000    /* ns, when every message rings */
+#define NAP_MOVING 200000    /* ns, while large messages are under way */
+
+struct sending {
+    MPI_Request request;
+    struct bq_parcel *parcel;
+};
+
+struct receiving {
+    MPI_Request request;
+    uint32_t from;
+    void *bytes;
+    size_t size, room;
+};
+
+struct mpi {
+    struct bq_transport base;
+    MPI_Comm world;
+    struct sending *sending;
+    int n_sending, sending_room;
+    struct receiving receiving[N_RECEIVING]; /* a ring: oldest at first_receiving */
+    unsigned first_receiving, n_receiving;
+    bool is_open; /* the oldest was handed out */
+    int door;     /* my socket, or -1 */
+    int *bell;    /* sockets of the ranks of this machine that I send to, or -1 */
+    bool all_ring; /* every rank that sends to me is on this machine */
+    uint64_t nap;
+};
+
+static int fail_mpi(struct bq_error *err, const char *what, int code)
+{
+    char text[MPI_MAX_ERROR_STRING];
+    int n = 0;
+    if (MPI_Error_string(code, text, &n) != MPI_SUCCESS)
+        snprintf(text, sizeof text, "error %d", code);
+    return bq_fail(err, BQ_EXIT_FAILED, "MPI: %s: %s", what, text);
+}
+
+/* -- sending ------------------------------------------------------------------------------------- */
+
+static void ring(const struct mpi *m, uint32_t to)
+{
+    if (m->bell[to] >= 0) {
+        ssize_t n = send(m->bell[to], "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        (void)n; /* a full queue wakes its reader too */
+    }
+}
+
+static int mpi_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel,
+                    struct bq_error *err)
+{
+    struct mpi *m = (struct mpi *)t;
+    if (parcel->size > INT32_MAX) {
+        size_t size = parcel->size;
+        parcel->release(parcel);
+        return bq_fail(err, BQ_EXIT_FAILED, "a message of %zu bytes is too large", size);
+    }
+    if (m->n_sending == m->sending_room) {
+        int room = m->sending_room ? 2 * m->sending_room : 64;
+        struct sending *grown = realloc(m->sending, (size_t)room * sizeof *grown);
+        if (!grown) {
+            parcel->release(parcel);
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory for messages");
+        }
+        m->sending = grown;
+        m->sending_room = room;
+    }
+    struct sending *s = &m->sending[m->n_sending];
+    int code = MPI_Isend(parcel->bytes, (int)parcel->size, MPI_BYTE, (int)to, TAG, m->world,
+                         &s->request);
+    if (code != MPI_SUCCESS) {
+        parcel->release(parcel);
+        return fail_mpi(err, "cannot send", code);
+    }
+    s->parcel = parcel;
+    m->n_sending++;
+    ring(m, to);
+    m->nap = 0;
+    return 0;
+}
+
+static int mpi_progress(struct bq_transport *t, struct bq_error *err)
+{
+    struct mpi *m = (struct mpi *)t;
+    for (int i = m->n_sending; i-- > 0;) {
+        int is_done;
+        int code = MPI_Test(&m->sending[i].request, &is_done, MPI_STATUS_IGNORE);
+        if (code != MPI_SUCCESS)
+            return fail_mpi(err, "cannot send", code);
+        if (!is_done)
+            continue;
+        m->sending[i].parcel->release(m->sending[i].parcel);
+        m->sending[i] = m->sending[--m->n_sending];
+    }
+    return m->n_sending;
+}
+
+/* -- receiving ------------------------------------------------------------------------------------- */
+
+/* Matches the next message, if there is one, and starts to receive it. 1, 0 or -1. */
+static int match(struct mpi *m, struct bq_error *err)
+{
+    int is_there;
+    MPI_Message message;
+    MPI_Status status;
+    int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, &is_there, &message, &status);
+    if (code != MPI_SUCCESS)
+        return fail_mpi(err, "cannot receive", code);
+    if (!is_there)
+        return 0;
+    int size;
+    MPI_Get_count(&status, MPI_BYTE, &size);
+    struct receiving *r =
+        &m->receiving[(m->first_receiving + m->n_receiving) % N_RECEIVING];
+    if ((size_t)size > r->room) {
+        free(r->bytes);
+        r->room = ((size_t)size + 4095) / 4096 * 4096;
+        r->bytes = malloc(r->room);
+        if (!r->bytes) {
+            r->room = 0;
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory for a message of %d bytes", size);
+        }
+    }
+    r->from = (uint32_t)status.MPI_SOURCE;
+    r->size = (size_t)size;
+    code = MPI_Imrecv(r->bytes, size, MPI_BYTE, &message, &r->request);
+    if (code != MPI_SUCCESS)
+        return fail_mpi(err, "cannot receive", code);
+    m->n_receiving++;
+    return 1;
+}
+
+static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
+                       struct bq_error *err)
+{
+    struct mpi *m = (struct mpi *)t;
+    int found = 1;
+    /* Twice: the first look may only move the message into MPI's own queue. */
+    for (int look = 0; look < 2 && m->n_receiving < N_RECEIVING; look++) {
+        while (m->n_receiving < N_RECEIVING && (found = match(m, err)) > 0)
+            m->nap = 0;
+        if (found < 0)
+            return -1;
+        if (m->n_receiving)
+            break;
+    }
+    if (m->n_receiving == 0)
+        return 0;
+    struct receiving *r = &m->receiving[m->first_receiving];
+    int is_done;
+    int code = MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE);
+    if (code != MPI_SUCCESS)
+        return fail_mpi(err, "cannot receive", code);
+    if (!is_done)
+        return 0;
+    m->is_open = true;
+    *from = r->from;
+    *bytes = r->bytes;
+    *size = r->size;
+    return 1;
+}
+
+static void mpi_done_with(struct bq_transport *t)
+{
+    struct mpi *m = (struct mpi *)t;
+    if (!m->is_open)
+        return;
+    m->is_open = false;
+    m->first_receiving = (m->first_receiving + 1) % N_RECEIVING;
+    m->n_receiving--;
+}
+
+static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
+{
+    struct mpi *m = (struct mpi *)t;
+    uint64_t most = m->n_sending || m->n_receiving ? NAP_MOVING
+                    : m->all_ring                  ? NAP_BELL
+                                                   : NAP_MOST;
+    if (m->all_ring && !m->n_sending && !m->n_receiving)
+        m->nap = NAP_BELL;
+    else
+        m->nap = m->nap ? 2 * m->nap : NAP_LEAST;
+    m->nap = m->nap < most ? m->nap : most;
+    uint64_t ns = timeout_ns < m->nap ? timeout_ns : m->nap;
+    struct pollfd fds[2] = {{.fd = m->door, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000u),
+                             .tv_nsec = (long)(ns % 1000000000u)};
+    if (ppoll(fds, 2, &limit, NULL) <= 0)
+        return;
+    char rings[64];
+    while (m->door >= 0 && fds[0].revents && recv(m->door, rings, sizeof rings, MSG_DONTWAIT) > 0)
+        ;
+    if (fd >= 0 && fds[1].revents)
+        bq_bell_reset(fd);
+}
+
+/* -- start and end --------------------------------------------------------------------------------- */
+
+static void mpi_destroy(struct bq_transport *t)
+{
+    struct mpi *m = (struct mpi *)t;
+    mpi_done_with(t);
+    while (m->n_sending && mpi_progress(t, NULL) > 0)
+        mpi_wait(t, NAP_MOVING, -1);
+    for (int i = 0; i < N_RECEIVING; i++)
+        free(m->receiving[i].bytes);
+    if (m->door >= 0)
+        close(m->door);
+    for (uint32_t i = 0; m->bell && i < t->n_ranks; i++) {
+        if (m->bell[i] >= 0)
+            close(m->bell[i]);
+    }
+    free(m->sending);
+    bq_free(m->bell);
+    bq_free(m);
+    MPI_Finalize();
+}
+
+static int door_name(struct sockaddr_un *name, const char *folder, uint32_t rank)
+{
+    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
+    int n = snprintf(name->sun_path, sizeof name->sun_path, "%s/%u", folder, rank);
+    return n > 0 && (size_t)n < sizeof name->sun_path ? 0 : -1;
+}
+
+static void open_door(struct mpi *m, const char *folder)
+{
+    struct sockaddr_un name;
+    m->door = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (m->door >= 0 && (door_name(&name, folder, m->base.rank) < 0 ||
+                         bind(m->door, (struct sockaddr *)&name, sizeof name) < 0)) {
+        close(m->door);
+        m->door = -1;
+    }
+}
+
+static void find_bell(struct mpi *m, const char *folder, uint32_t rank)
+{
+    struct sockaddr_un name;
+    int bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (bell >= 0 && (door_name(&name, folder, rank) < 0 ||
+                      connect(bell, (struct sockaddr *)&name, sizeof name) < 0)) {
+        close(bell);
+        bell = -1;
+    }
+    m->bell[rank] = bell;
+}
+
+/* Collective, as all of start-up: who is on which machine, and the doorbells between them. Where
+ * a doorbell cannot be had (no folder to write in) the naps remain. */
+static int meet(struct mpi *m, struct bq_error *err)
+{
+    struct bq_transport *t = &m->base;
+    MPI_Comm machine;
+    int code = MPI_Comm_split_type(m->world, MPI_COMM_TYPE_SHARED, (int)t->rank, MPI_INFO_NULL,
+                                   &machine);
+    if (code != MPI_SUCCESS)
+        return fail_mpi(err, "cannot tell the machines apart", code);
+    int leader = (int)t->rank;
+    char folder[96] = "";
+    int me;
+    MPI_Comm_rank(machine, &me);
+    if (me == 0) {
+        const char *base = getenv("TMPDIR");
+        if (snprintf(folder, sizeof folder, "%s/banquet-XXXXXX", base && *base ? base : "/tmp") >=
+                (int)sizeof folder ||
+            !mkdtemp(folder))
+            folder[0] = 0;
+    }
+    MPI_Bcast(&leader, 1, MPI_INT, 0, machine);
+    MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, machine);
+    int *leaders = bq_alloc(t->n_ranks, sizeof *leaders);
+    m->bell = bq_alloc(t->n_ranks, sizeof *m->bell);
+    if (!leaders || !m->bell) {
+        bq_free(leaders);
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    }
+    MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, m->world);
+    if (folder[0])
+        open_door(m, folder);
+    MPI_Barrier(machine);
+    m->all_ring = m->door >= 0;
+    for (uint32_t i = 0; i < t->n_ranks; i++) {
+        bool is_peer = i != t->rank && (t->rank == 0 || i == 0);
+        bool is_here = leaders[i] == leader;
+        m->bell[i] = -1;
+        if (is_peer && is_here && folder[0])
+            find_bell(m, folder, i);
+        if (is_peer && m->bell[i] < 0)
+            m->all_ring = false;
+        t->n_machines += leaders[i] == (int)i;
+        t->machine_ranks += is_here && i > 0;
+        t->machine_rank += is_here && i > 0 && i < t->rank;
+    }
+    bq_free(leaders);
+    MPI_Barrier(machine);
+    struct sockaddr_un name;
+    if (m->door >= 0 && door_name(&name, folder, t->rank) == 0)
+        unlink(name.sun_path);
+    MPI_Barrier(machine);
+    if (me == 0 && folder[0])
+        rmdir(folder);
+    MPI_Comm_free(&machine);
+    return 0;
+}
+
+int bq_mpi_is_launched(void)
+{
+    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        if (getenv(signs[i]))
+            return 1;
+    }
+    return 0;
+}
+
+struct bq_transport *bq_transport_mpi(struct bq_error *err)
+{
+    static const struct bq_transport_ops ops = {
+        .name = "mpi",
+        .send = mpi_send,
+        .receive = mpi_receive,
+        .done_with = mpi_done_with,
+        .progress = mpi_progress,
+        .wait = mpi_wait,
+        .destroy = mpi_destroy,
+    };
+    struct mpi *m = bq_alloc(1, sizeof *m);
+    int provided;
+    if (!m || MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+        bq_free(m);
+        bq_fail(err, BQ_EXIT_FAILED, "MPI does not start");
+        return NULL;
+    }
+    m->world = MPI_COMM_WORLD;
+    MPI_Comm_set_errhandler(m->world, MPI_ERRORS_RETURN);
+    int rank, size;
+    MPI_Comm_rank(m->world, &rank);
+    MPI_Comm_size(m->world, &size);
+    m->base = (struct bq_transport){.ops = &ops, .rank = (uint32_t)rank, .n_ranks = (uint32_t)size};
+    m->door = -1;
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    if (provided < MPI_THREAD_FUNNELED)
+        bq_fail(err, BQ_EXIT_FAILED,
+                "this MPI was built without threads (MPI_THREAD_FUNNELED is needed)");
+    else if (meet(m, err) == 0)
+        return &m->base;
+    mpi_destroy(&m->base);
+    return NULL;
+}

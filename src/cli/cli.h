@@ -1,0 +1,59 @@
+/* What the commands share. Each command is a function of (argc, argv, context) -> exit code; argv[0]
+ * is the command's name. */
+#ifndef BQ_CLI_CLI_H
+#define BQ_CLI_CLI_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "core/job.h"
+#include "run/registry.h"
+
+struct bq_cli {
+    struct bq_registry registry;
+    bool is_launched; /* one of several processes that an MPI launcher started */
+    bool is_silent;   /* not rank 0 of them: says nothing about usage */
+    int argc;         /* the whole command line */
+    char **argv;
+};
+
+int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_demo(int argc, char **argv, const struct bq_cli *cli);
+
+/* argp_parse with our exit codes; 0, or the exit code to return. */
+int bq_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
+                 const struct bq_cli *cli);
+
+/* "banquet: text" on stderr; returns the error's exit code (1 if it has none). */
+int bq_cli_complain(const struct bq_error *err);
+
+/* Options that change a job: --input, --output, --set, ... A child parser: its input is this. */
+struct bq_job_options {
+    struct bq_override over;
+    const char *sets[64];
+    uint32_t n_ranks;
+};
+extern const struct argp bq_job_argp;
+
+/* Options of what is executed: --json, --force, ... A child parser likewise. */
+struct bq_exec_options {
+    const char *json;
+    bool force, is_quiet;
+    uint32_t max_kitchens;
+    bool is_bound;
+};
+extern const struct argp bq_exec_argp;
+
+/* Replaces this process by `mpirun -n ..` of the same command without -n; returns only on failure,
+ * with an exit code. */
+int bq_launch(uint32_t n_ranks, const struct bq_cli *cli);
+
+/* Runs a job over this process and the other ranks, if there are any, and prints each step's report.
+ * make() makes the job; it is called at the coordinator alone. Returns the exit code. */
+int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *cli,
+               struct bq_job *(*make)(void *context, struct bq_error *err), void *context);
+
+#endif

@@ -1,0 +1,87 @@
+/* banquet kernels [NAME]: what is built in. */
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/hint.h"
+#include "cli/cli.h"
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    const char **name = state->input;
+    if (key != ARGP_KEY_ARG)
+        return ARGP_ERR_UNKNOWN;
+    if (*name)
+        argp_error(state, "one kernel at a time: '%s' is one too many", arg);
+    *name = arg;
+    return 0;
+}
+
+static void print_real(double value)
+{
+    if (isinf(value))
+        printf("%sinf", value < 0 ? "-" : "");
+    else
+        printf("%.6g", value);
+}
+
+static void print_param(const struct bq_param *p)
+{
+    static const char *const kinds[] = {"int", "real", "bool"};
+    printf("    %-12s %-5s ", p->name, kinds[p->kind]);
+    if (p->kind == BQ_INT)
+        printf("%lld", (long long)p->standard.i);
+    else if (p->kind == BQ_REAL)
+        print_real(p->standard.r);
+    else
+        printf("%s", p->standard.b ? "true" : "false");
+    printf("%s%s  %s", *p->unit ? " " : "", p->unit, p->help);
+    if (p->kind != BQ_BOOL && p->min <= p->max && !(isinf(p->min) && isinf(p->max))) {
+        printf(" (");
+        print_real(p->min);
+        printf(" to ");
+        print_real(p->max);
+        printf(")");
+    }
+    printf("\n");
+}
+
+static void print_kernel(const struct bq_kernel *k)
+{
+    printf("%s  %s\n    ", k->name, k->summary);
+    printf("%s%s%s%s%s\n", k->flags & BQ_READS ? "reads a dataset" : "needs no input",
+           k->flags & BQ_WRITES ? ", writes a dataset" : "", k->combine ? ", reduces" : "",
+           k->flags & BQ_MAKES ? ", for `banquet make`" : "",
+           k->flags & BQ_SIMULATED ? ", simulated work" : "");
+    for (size_t i = 0; i < k->n_params; i++)
+        print_param(&k->params[i]);
+    printf("\n");
+}
+
+int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli)
+{
+    static const struct argp argp = {.parser = parse, .args_doc = "[NAME]",
+                                     .doc = "List the kernels: parameter, kind, default, unit."};
+    const char *name = NULL;
+    int code = bq_cli_parse(&argp, argc, argv, &name, cli);
+    if (code)
+        return code;
+    const char *names[64];
+    char hint[400], quote[BQ_QUOTE];
+    size_t n = 0;
+    for (size_t i = 0; i < cli->registry.n_kernels; i++) {
+        const struct bq_kernel *k = cli->registry.kernels[i];
+        if (n < 64)
+            names[n++] = k->name;
+        if (name && strcmp(name, k->name))
+            continue;
+        print_kernel(k);
+        if (name)
+            return BQ_EXIT_OK;
+    }
+    if (!name)
+        return BQ_EXIT_OK;
+    fprintf(stderr, "banquet: no kernel is called %s%s\n", bq_quote(name, quote, sizeof quote),
+            bq_hint(name, names, n, hint, sizeof hint));
+    return BQ_EXIT_USAGE;
+}

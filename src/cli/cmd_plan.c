@@ -1,0 +1,125 @@
+/* banquet plan JOB: what run would do, without doing it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "adapters/affinity.h"
+#include "adapters/job_file.h"
+#include "base/text.h"
+#include "cli/cli.h"
+#include "run/execute.h"
+#include "run/resolve.h"
+
+struct plan {
+    struct bq_job_options job;
+    const char *path;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct plan *p = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &p->job;
+        break;
+    case ARGP_KEY_ARG:
+        if (p->path)
+            argp_error(state, "one job at a time: '%s' is one too many", arg);
+        p->path = arg;
+        break;
+    case ARGP_KEY_END:
+        if (!p->path)
+            argp_error(state, "which job? For example: banquet plan jobs/brighten.yaml");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static void print_data(const struct bq_resolved *r)
+{
+    const struct bq_recipe *recipe = &r->recipe;
+    const struct bq_plan *plan = &recipe->plan;
+    char a[200], b[64], c[64];
+    if (recipe->has_input) {
+        const struct bq_input_info *info = bq_input_info(r->input);
+        printf("  input     %s:%s\n", recipe->file, recipe->dataset);
+        printf("            %s, %s, %s stored\n",
+               bq_text_extent(info->space.extent, info->space.rank, a, sizeof a), info->stored,
+               bq_text_bytes(info->stored_bytes, b, sizeof b));
+    } else {
+        printf("  domain    %s (no input)\n",
+               bq_text_extent(plan->space.extent, plan->space.rank, a, sizeof a));
+    }
+    size_t element = recipe->has_input ? bq_type_size(recipe->in_type) : bq_type_size(recipe->out_type);
+    bool has_bytes = recipe->has_input || recipe->has_output;
+    printf("  chunks    %s of %s", bq_text_count(plan->n_chunks, b, sizeof b),
+           bq_text_extent(plan->chunk, plan->space.rank, a, sizeof a));
+    if (has_bytes)
+        printf(" (%s each)", bq_text_bytes(plan->max_elements * element, c, sizeof c));
+    printf("\n");
+    if (recipe->has_output)
+        printf("  output    %s:%s, %s, %s\n", r->output.file, r->output.dataset,
+               bq_type_name(recipe->out_type),
+               bq_text_bytes(bq_space_elements(&plan->space) * bq_type_size(recipe->out_type), b,
+                             sizeof b));
+    else
+        printf("  output    none: results are printed\n");
+}
+
+static int print_step(const struct bq_job *job, const struct bq_step *step, uint32_t n_ranks,
+                      struct bq_error *err)
+{
+    uint32_t n_kitchens = n_ranks > 1 ? n_ranks - 1 : 1;
+    struct bq_resolved r;
+    struct bq_place_on_machine place;
+    if (bq_affinity_find(&place, 0, n_kitchens, err) < 0 ||
+        bq_resolve(&r, job, step, n_kitchens, true, err) < 0)
+        return -1;
+    const struct bq_recipe *recipe = &r.recipe;
+    unsigned n_cooks = recipe->n_cooks ? recipe->n_cooks : place.n_share;
+    char a[64];
+    printf("%s: kernel %s\n", step->name, recipe->kernel);
+    print_data(&r);
+    printf("  kitchens  %u of %u cook%s%s, %s of buffers each\n", n_kitchens, n_cooks,
+           n_cooks == 1 ? "" : "s", n_kitchens > 1 ? " (if on this machine)" : "",
+           bq_text_bytes(bq_executor_memory(recipe, n_cooks), a, sizeof a));
+    printf("  leases    %s", bq_policy_name(recipe->schedule.policy));
+    for (uint32_t k = 0; k < n_kitchens && k < 4; k++) {
+        uint64_t first, count;
+        bq_policy_first(&recipe->schedule, recipe->plan.n_chunks, n_kitchens, k, &first, &count);
+        if (count)
+            printf("%s kitchen %u begins with %llu .. %llu", k ? "," : ":", k + 1,
+                   (unsigned long long)first, (unsigned long long)(first + count - 1));
+    }
+    printf("%s\n", n_kitchens > 4 ? ", ..." : "");
+    bq_resolved_close(&r);
+    return 0;
+}
+
+int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
+{
+    static const struct argp_child children[] = {{&bq_job_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .parser = parse,
+        .args_doc = "JOB.yaml",
+        .doc = "Say what a job would do: chunks, bytes, memory, first leases, output. Writes nothing.",
+        .children = children};
+    struct plan p = {0};
+    struct bq_error err = {0};
+    int code = bq_cli_parse(&argp, argc, argv, &p, cli);
+    if (code)
+        return code;
+    if (cli->is_silent)
+        return BQ_EXIT_OK;
+    struct bq_job *job = bq_job_read(p.path, cli->registry.kernels, cli->registry.n_kernels,
+                                     &p.job.over, &err);
+    if (!job)
+        return bq_cli_complain(&err);
+    for (size_t i = 0; i < job->n_steps && code == 0; i++) {
+        if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)
+            code = bq_cli_complain(&err);
+    }
+    bq_job_destroy(job);
+    return code;
+}

@@ -1,0 +1,84 @@
+/* banquet run JOB: run a job. */
+#include <stdio.h>
+
+#include "adapters/job_file.h"
+#include "cli/cli.h"
+#include "run/resolve.h"
+
+struct run {
+    struct bq_job_options job;
+    struct bq_exec_options exec;
+    const char *path;
+    const struct bq_cli *cli;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct run *r = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &r->job;
+        state->child_inputs[1] = &r->exec;
+        break;
+    case ARGP_KEY_ARG:
+        if (r->path)
+            argp_error(state, "one job at a time: '%s' is one too many", arg);
+        r->path = arg;
+        break;
+    case ARGP_KEY_END:
+        if (!r->path)
+            argp_error(state, "which job? For example: banquet run jobs/brighten.yaml");
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static struct bq_job *read_job(void *context, struct bq_error *err)
+{
+    struct run *r = context;
+    return bq_job_read(r->path, r->cli->registry.kernels, r->cli->registry.n_kernels, &r->job.over,
+                       err);
+}
+
+/* What can be wrong is said before mpirun is started: once, and without its own lament. Later steps
+ * may read what earlier ones write, so only the first is looked at. */
+static int check_first(struct run *r)
+{
+    struct bq_error err = {0};
+    struct bq_resolved resolved;
+    struct bq_job *job = read_job(r, &err);
+    if (!job)
+        return bq_cli_complain(&err);
+    int code = 0;
+    uint32_t n_kitchens = r->job.n_ranks > 1 ? r->job.n_ranks - 1 : 1;
+    if (bq_resolve(&resolved, job, &job->steps[0], n_kitchens, r->exec.force, &err) < 0)
+        code = bq_cli_complain(&err);
+    else
+        bq_resolved_close(&resolved);
+    bq_job_destroy(job);
+    return code;
+}
+
+int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
+{
+    static const struct argp_child children[] = {{&bq_job_argp, 0, NULL, 0},
+                                                 {&bq_exec_argp, 0, NULL, 0},
+                                                 {0}};
+    static const struct argp argp = {
+        .parser = parse,
+        .args_doc = "JOB.yaml",
+        .doc = "Run a job: a kernel over every chunk of a dataset, or several such steps.\v"
+               "Without -n and without mpirun, one process uses all cores.",
+        .children = children};
+    struct run r = {.cli = cli};
+    int code = bq_cli_parse(&argp, argc, argv, &r, cli);
+    if (code)
+        return code;
+    if (!cli->is_launched && r.job.n_ranks > 1) {
+        code = check_first(&r);
+        return code ? code : bq_launch(r.job.n_ranks, cli);
+    }
+    return bq_cli_execute(&r.exec, cli, read_job, &r);
+}

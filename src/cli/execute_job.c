@@ -1,0 +1,60 @@
+/* Running a job and showing what happened: shared by run, make and demo. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "adapters/report_json.h"
+#include "cli/cli.h"
+#include "core/report_text.h"
+#include "run/session.h"
+
+static void put(void *context, const char *text)
+{
+    (void)context;
+    fputs(text, stdout);
+}
+
+static int show(void *context, const struct bq_report *report, struct bq_error *err)
+{
+    const struct bq_exec_options *options = context;
+    bool to_stdout = options->json && options->json[0] == '-' && !options->json[1];
+    if (!to_stdout)
+        bq_report_text(report, put, NULL);
+    fflush(stdout);
+    return options->json ? bq_report_json(report, options->json, err) : 0;
+}
+
+static bool has_terminal(const struct bq_cli *cli)
+{
+    return getenv("BANQUET_TERMINAL") || (!cli->is_launched && isatty(STDERR_FILENO));
+}
+
+int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *cli,
+                   struct bq_job *(*make)(void *context, struct bq_error *err), void *context)
+{
+    struct bq_error err = {0};
+    struct bq_session *session = bq_session_create(&cli->registry, &err);
+    if (!session)
+        return bq_cli_complain(&err);
+    int code;
+    if (!bq_session_is_coordinator(session)) {
+        code = bq_session_serve(session, &err);
+        if (code)
+            bq_cli_complain(&err);
+    } else {
+        struct bq_session_options o = {.version = BANQUET_VERSION,
+                                       .max_kitchens = options->max_kitchens,
+                                       .force = options->force,
+                                       /* Alone, the system moves threads better than we can. */
+                                       .is_bound = options->is_bound && cli->is_launched,
+                                       .is_terminal = has_terminal(cli),
+                                       .is_quiet = options->is_quiet};
+        struct bq_job *job = make(context, &err);
+        code = job ? bq_session_run(session, job, &o, show, (void *)options, &err) : (int)err.exit;
+        if (err.text[0])
+            code = bq_cli_complain(&err);
+        bq_job_destroy(job);
+    }
+    bq_session_destroy(session);
+    return code;
+}

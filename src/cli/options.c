@@ -1,0 +1,117 @@
+/* Options that several commands take. */
+#include <string.h>
+
+#include "base/text.h"
+#include "cli/cli.h"
+
+enum {
+    KEY_SET = 256,
+    KEY_SCHEDULE,
+    KEY_COOKS,
+    KEY_OPEN,
+    KEY_CHUNK,
+    KEY_JSON,
+    KEY_BIND,
+    KEY_KITCHENS
+};
+
+static uint32_t positive(const char *text, const char *what, struct argp_state *state)
+{
+    uint64_t n;
+    if (bq_text_u64(text, &n) < 0 || n == 0 || n > 1000000)
+        argp_error(state, "%s must be a whole number from 1 on, not '%s'", what, text);
+    return (uint32_t)n;
+}
+
+static error_t parse_job(int key, char *arg, struct argp_state *state)
+{
+    struct bq_job_options *o = state->input;
+    switch (key) {
+    case 'n':
+        o->n_ranks = positive(arg, "-n", state);
+        break;
+    case 'i':
+        o->over.input = arg;
+        break;
+    case 'o':
+        o->over.output = arg;
+        break;
+    case KEY_SET:
+        if (o->over.n_sets == sizeof o->sets / sizeof *o->sets)
+            argp_error(state, "more than 64 times --set");
+        o->sets[o->over.n_sets++] = arg;
+        o->over.sets = o->sets;
+        break;
+    case KEY_SCHEDULE:
+        o->over.schedule = arg;
+        break;
+    case KEY_COOKS:
+        o->over.cooks = arg;
+        break;
+    case KEY_OPEN:
+        o->over.open = arg;
+        break;
+    case KEY_CHUNK:
+        o->over.chunk = arg;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp_option job_options[] = {
+    {0, 0, 0, 0, "What to do differently than the job says:", 1},
+    {"input", 'i', "FILE:/DATASET", 0, "Read this instead", 1},
+    {"output", 'o', "FILE:/DATASET", 0, "Write this instead", 1},
+    {"set", KEY_SET, "params.NAME=VALUE", 0, "Set a parameter (STEP.params.NAME=VALUE in a job of steps)", 1},
+    {"chunk", KEY_CHUNK, "SHAPE", 0, "Cut into chunks like 512x512, or auto", 1},
+    {"schedule", KEY_SCHEDULE, "POLICY", 0,
+     "static, cyclic, dynamic, guided or factoring; cyclic:8 and dynamic:8 give the block", 1},
+    {"cooks", KEY_COOKS, "N", 0, "Threads of each kitchen (default: a fair share of the cores)", 1},
+    {"open", KEY_OPEN, "N", 0, "Chunks that one cook keeps open while they wait (default 1)", 1},
+    {0, 0, 0, 0, "Where:", 2},
+    {0, 'n', "RANKS", 0, "Start this many ranks with mpirun: a coordinator and RANKS - 1 kitchens", 2},
+    {0}};
+const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
+
+static error_t parse_exec(int key, char *arg, struct argp_state *state)
+{
+    struct bq_exec_options *o = state->input;
+    switch (key) {
+    case ARGP_KEY_INIT:
+        o->is_bound = true;
+        break;
+    case KEY_JSON:
+        o->json = arg;
+        break;
+    case KEY_BIND:
+        if (strcmp(arg, "none") && strcmp(arg, "core"))
+            argp_error(state, "--bind must be core or none, not '%s'", arg);
+        o->is_bound = strcmp(arg, "core") == 0;
+        break;
+    case KEY_KITCHENS:
+        o->max_kitchens = positive(arg, "--kitchens", state);
+        break;
+    case 'f':
+        o->force = true;
+        break;
+    case 'q':
+        o->is_quiet = true;
+        break;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+    return 0;
+}
+
+static const struct argp_option exec_options[] = {
+    {"kitchens", KEY_KITCHENS, "N", 0, "Use at most so many of the kitchens", 2},
+    {"bind", KEY_BIND, "core|none", 0,
+     "Pin cooks to cores where a kitchen has them alone (default: core under a launcher)", 2},
+    {0, 0, 0, 0, "Results:", 3},
+    {"force", 'f', 0, 0, "Replace an output file that exists", 3},
+    {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output", 3},
+    {"quiet", 'q', 0, 0, "No progress lines", 3},
+    {0}};
+const struct argp bq_exec_argp = {.options = exec_options, .parser = parse_exec};

@@ -1,0 +1,64 @@
+/* The crew: every kitchen, what it holds, how fast it is, and who stands in line for work.
+ * A part of the scheduler; nobody else uses it. */
+#ifndef BQ_CORE_CREW_H
+#define BQ_CORE_CREW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/ledger.h"
+
+/* A lease from the coordinator's side. */
+struct bq_held {
+    uint64_t first, count, left; /* left: chunks not reported yet; set by bq_crew_give */
+    uint64_t since, deadline;    /* ns */
+    bool is_second;              /* of chunks that another kitchen holds too */
+    bool is_doubled;             /* another kitchen has a second lease on a part of it */
+};
+
+struct bq_crew;
+
+struct bq_crew *bq_crew_create(uint32_t n_kitchens); /* NULL: no memory */
+void bq_crew_destroy(struct bq_crew *crew);
+
+void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint64_t now);
+void bq_crew_heard(struct bq_crew *crew, uint32_t kitchen, uint64_t now);
+void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen);
+bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen);
+uint32_t bq_crew_n_alive(const struct bq_crew *crew); /* those not lost, joined or not */
+uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease */
+
+/* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are
+ * reported, done or not; returns false when the kitchen held none of them. take_back: one at a
+ * time, those of a lost kitchen. hold_all: marks in the ledger what is held of a range. */
+void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held);
+bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint64_t count);
+bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
+void bq_crew_hold_all(const struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
+                      uint64_t count);
+
+/* The line: starving kitchens first, then in the order of asking. pass: look at the one behind
+ * (false at the end of the line); restart_line: look at the first again. */
+void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, double tau_ns);
+void bq_crew_answered(struct bq_crew *crew, uint32_t kitchen);
+bool bq_crew_first_waiting(const struct bq_crew *crew, uint32_t *kitchen);
+bool bq_crew_pass(struct bq_crew *crew, uint32_t kitchen);
+void bq_crew_restart_line(struct bq_crew *crew);
+bool bq_crew_starves(const struct bq_crew *crew, uint32_t kitchen);
+
+/* A dealt policy's turn of a kitchen: kept here, meant for the scheduler. */
+uint64_t *bq_crew_turn(struct bq_crew *crew, uint32_t kitchen);
+
+/* Speed. Times in ns, 0 when nothing is known. */
+double bq_crew_mean_tau(const struct bq_crew *crew);
+uint32_t bq_crew_mean_cooks(const struct bq_crew *crew);
+double bq_crew_expected(const struct bq_crew *crew, uint32_t kitchen, uint64_t count);
+
+/* The lease that will take longest from now, of another kitchen than `for_kitchen`, if that is more
+ * than floor_ns and it pays to double it; it is marked as doubled. */
+bool bq_crew_slowest(struct bq_crew *crew, uint64_t now, uint32_t for_kitchen, uint64_t floor_ns,
+                     uint32_t *kitchen, struct bq_held *held);
+
+const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger);
+
+#endif

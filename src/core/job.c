@@ -1,0 +1,205 @@
+#include "core/job.h"
+
+#include "base/heap.h"
+#include "base/hint.h"
+#include "core/step.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MAX_LIST 240 /* bytes of a list of names in a message */
+
+struct bq_job *bq_job_create(const struct bq_kernel *kernel, struct bq_error *err)
+{
+    struct bq_job *job = bq_alloc(1, sizeof *job);
+    if (!job)
+        goto fail;
+    job->file = bq_strdup("command line");
+    job->steps = bq_alloc(1, sizeof *job->steps);
+    if (!job->file || !job->steps)
+        goto fail;
+    job->n_steps = 1;
+    bq_step_start(&job->steps[0], kernel);
+    job->steps[0].name = bq_strdup("step 1");
+    if (!job->steps[0].name)
+        goto fail;
+    return job;
+fail:
+    bq_job_destroy(job);
+    bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    return NULL;
+}
+
+void bq_job_destroy(struct bq_job *job)
+{
+    if (!job)
+        return;
+    for (size_t i = 0; i < job->n_steps; i++) {
+        struct bq_step *step = &job->steps[i];
+        bq_free(step->name);
+        bq_free(step->input.file);
+        bq_free(step->input.dataset);
+        bq_free(step->output.file);
+        bq_free(step->output.dataset);
+    }
+    bq_free(job->steps);
+    bq_free(job->file);
+    bq_free(job);
+}
+
+/* -- overrides ------------------------------------------------------------------------------- */
+
+static void step_names(const struct bq_job *job, const char *names[BQ_MAX_STEPS])
+{
+    for (size_t i = 0; i < job->n_steps; i++)
+        names[i] = job->steps[i].name;
+}
+
+/* These mean the same for every step; the others need to be told which. */
+static bool is_for_all(const char *key)
+{
+    int code = bq_step_key(key);
+    return code == BQ_KEY_COOKS || code == BQ_KEY_SCHEDULE || code == BQ_KEY_OPEN;
+}
+
+/* Sets a key that names no step. */
+static int set_unnamed(struct bq_job *job, const char *key, const char *text, struct bq_error *err)
+{
+    if (job->n_steps > 1 && !is_for_all(key)) {
+        char list[MAX_LIST];
+        size_t w = 0;
+        for (size_t i = 0; i < job->n_steps && w < sizeof list; i++)
+            w += (size_t)snprintf(list + w, sizeof list - w, "%s%s", i ? ", " : "",
+                                  job->steps[i].name);
+        return bq_fail(
+            err, BQ_EXIT_USAGE,
+            "the job has %zu steps; say which with --set \"NAME.%.80s=%.80s\", NAME being "
+            "one of %s",
+            job->n_steps, key, text, list);
+    }
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (bq_step_set(&job->steps[i], key, text, 0, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* Sets "NAME.key". */
+static int set_named(struct bq_job *job, const char *name, const char *key, const char *text,
+                     struct bq_error *err)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (strcmp(job->steps[i].name, name) == 0)
+            return bq_step_set(&job->steps[i], key, text, 0, err);
+    }
+    const char *names[BQ_MAX_STEPS + 1];
+    char quote[BQ_QUOTE], hint[MAX_LIST];
+    step_names(job, names);
+    names[job->n_steps] = "params";
+    return bq_fail(err, BQ_EXIT_USAGE, "no step is named %s%s", bq_quote(name, quote, sizeof quote),
+                   bq_hint(name, names, job->n_steps + 1, hint, sizeof hint));
+}
+
+/* "params.gain=1.5", "cooks=4" or "NAME.params.gain=1.5". A step's name holds no dot. */
+static int set_parse(struct bq_job *job, const char *set, struct bq_error *err)
+{
+    char copy[2 * BQ_MAX_NAME + 64];
+    const char *equals = strchr(set, '=');
+    if (!equals || equals == set)
+        return bq_fail(err, BQ_EXIT_USAGE, "this is not KEY=VALUE, such as params.gain=1.5");
+    size_t n = (size_t)(equals - set);
+    if (n >= sizeof copy)
+        return bq_fail(err, BQ_EXIT_USAGE, "the key is longer than any key is");
+    memcpy(copy, set, n);
+    copy[n] = 0;
+    char *dot = strchr(copy, '.');
+    if (!dot && bq_step_key(copy) < 0)
+        return bq_step_unknown(job->n_steps == 1 ? job->steps : NULL, copy, err);
+    if (!dot || strncmp(copy, "params.", 7) == 0)
+        return set_unnamed(job, copy, equals + 1, err);
+    *dot = 0;
+    return set_named(job, copy, dot + 1, equals + 1, err);
+}
+
+/* Puts the flag in front, unless the machine is to blame. */
+static int at_flag(const char *flag, const char *text, struct bq_error *err)
+{
+    return err && err->exit == BQ_EXIT_FAILED ? -1 : bq_fail_in(err, "--%s %.200s", flag, text);
+}
+
+int bq_job_override(struct bq_job *job, const struct bq_override *over, struct bq_error *err)
+{
+    const struct {
+        const char *key, *text;
+    } flags[] = {{"input", over->input}, {"output", over->output},     {"chunk", over->chunk},
+                 {"cooks", over->cooks}, {"schedule", over->schedule}, {"open", over->open}};
+    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
+        if (flags[i].text && set_unnamed(job, flags[i].key, flags[i].text, err))
+            return at_flag(flags[i].key, flags[i].text, err);
+    }
+    for (size_t i = 0; i < over->n_sets; i++) {
+        if (set_parse(job, over->sets[i], err))
+            return at_flag("set", over->sets[i], err);
+    }
+    return 0;
+}
+
+/* -- is it complete? ------------------------------------------------------------------------- */
+
+/* Puts the place in front: a line of the job file, or the job itself. */
+static int at_line(const struct bq_job *job, int line, struct bq_error *err)
+{
+    return line > 0 ? bq_fail_in(err, "%s:%d", job->file, line) : bq_fail_in(err, "%s", job->file);
+}
+
+/* A place that the kernel has no use for. */
+static int place_refuse(const struct bq_job *job, const struct bq_step *step,
+                        const struct bq_place *place, const char *key, const char *does,
+                        struct bq_error *err)
+{
+    bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' %s nothing; leave out '%s'", step->kernel->name, does,
+            key);
+    if (place->line > 0)
+        return at_line(job, place->line, err);
+    return bq_fail_in(err, "--%s %.200s:%.200s", key, place->file, place->dataset);
+}
+
+static int step_check(const struct bq_job *job, const struct bq_step *step, struct bq_error *err)
+{
+    const struct bq_kernel *kernel = step->kernel;
+    bool reads = kernel->flags & BQ_READS, writes = kernel->flags & BQ_WRITES;
+    if (reads && !step->input.file) {
+        bq_fail(err, BQ_EXIT_USAGE,
+                "kernel '%s' needs an input; write 'input: FILE:/dataset' or give --input "
+                "FILE:/dataset",
+                kernel->name);
+        return at_line(job, step->kernel_line, err);
+    }
+    if (!reads && step->input.file)
+        return place_refuse(job, step, &step->input, "input", "reads", err);
+    if (!writes && step->output.file)
+        return place_refuse(job, step, &step->output, "output", "writes", err);
+    if (step->is_team && !(kernel->flags & BQ_DIVISIBLE)) {
+        bq_fail(err, BQ_EXIT_USAGE,
+                "kernel '%s' cannot share a chunk between cooks; leave out 'team'", kernel->name);
+        return at_line(job, step->kernel_line, err);
+    }
+    return 0;
+}
+
+int bq_job_check(const struct bq_job *job, struct bq_error *err)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        const struct bq_step *step = &job->steps[i];
+        if (step_check(job, step, err))
+            return -1;
+        for (size_t j = 0; j < i; j++) {
+            if (strcmp(step->name, job->steps[j].name) == 0) {
+                bq_fail(err, BQ_EXIT_USAGE, "two steps are named '%s', here and on line %d",
+                        step->name, job->steps[j].line);
+                return at_line(job, step->line, err);
+            }
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,39 @@
+/* A recipe: one step of a job, resolved against its input, as every kitchen gets it in a message.
+ * Plain data; what it names (kernel, file) is looked up where it arrives. */
+#ifndef BQ_CORE_RECIPE_H
+#define BQ_CORE_RECIPE_H
+
+#include "base/bytes.h"
+#include "core/job.h"
+#include "core/plan.h"
+
+#define BQ_MAX_PATH 1024
+
+struct bq_recipe {
+    char kernel[48];
+    uint32_t n_params;
+    union bq_value params[BQ_MAX_PARAMS];
+    bool has_input, has_output;
+    char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH]; /* input */
+    uint64_t file_bytes, file_mtime_ns;           /* of the input, as the coordinator sees it */
+    enum bq_type in_type, out_type;
+    struct bq_plan plan;
+    uint64_t acc_size; /* the kernel's own accumulator, bytes */
+    struct bq_schedule schedule;
+    uint32_t n_kitchens, n_cooks, open; /* n_cooks 0: a fair share of the cores */
+    bool is_team, is_bound;             /* is_bound: cooks are pinned to cores */
+};
+
+/* What is reduced for each chunk: [digest of its output, 16 bytes][accumulator]. */
+#define BQ_DIGEST_SIZE 16
+static inline size_t bq_recipe_result_size(const struct bq_recipe *recipe)
+{
+    return (recipe->has_output ? BQ_DIGEST_SIZE : 0) + (size_t)recipe->acc_size;
+}
+
+void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe);
+
+/* -1 when the bytes are no recipe, or one that asks for impossible things. */
+int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe);
+
+#endif

@@ -1,0 +1,56 @@
+#include "core/report.h"
+
+#include <string.h>
+
+#include "base/heap.h"
+
+void bq_report_at_once(const struct bq_report *report, struct bq_at_once *at_once)
+{
+    struct bq_track all;
+    bq_track_init(&all);
+    for (size_t k = 0; k < report->n_kitchens; k++) {
+        for (uint32_t c = 0; c < report->kitchens[k].n_cooks; c++)
+            bq_track_merge(&all, &report->kitchens[k].cooks[c].track);
+    }
+    memset(at_once, 0, sizeof *at_once);
+    at_once->bin_ns = all.width;
+    uint64_t makespan = report->makespan_ns, open = 0, cooking = 0;
+    /* A cook may still be busy with a chunk that somebody else has finished first; bins that start
+     * after the makespan are that, and count for nothing. */
+    for (uint32_t i = 0; i < all.n_bins && i * all.width < makespan; i++) {
+        /* The last bin is seldom full. Dividing by the whole width may understate it, but never
+         * shows more cooks than there were. */
+        double open_here = (double)all.bin[i].open / (double)all.width;
+        double cooking_here = (double)all.bin[i].ns[BQ_COOKING] / (double)all.width;
+        if (open_here > at_once->open_max)
+            at_once->open_max = open_here;
+        if (cooking_here > at_once->cooking_max)
+            at_once->cooking_max = cooking_here;
+        open += all.bin[i].open;
+        cooking += all.bin[i].ns[BQ_COOKING];
+    }
+    if (makespan) {
+        at_once->open_mean = (double)open / (double)makespan;
+        at_once->cooking_mean = (double)cooking / (double)makespan;
+    }
+    /* A run shorter than a bin; and the sum of a mean may round up. */
+    if (at_once->open_max < at_once->open_mean)
+        at_once->open_max = at_once->open_mean;
+    if (at_once->cooking_max < at_once->cooking_mean)
+        at_once->cooking_max = at_once->cooking_mean;
+}
+
+void bq_report_free(struct bq_report *report)
+{
+    for (size_t k = 0; report->kitchens && k < report->n_kitchens; k++)
+        bq_free(report->kitchens[k].cooks);
+    for (size_t r = 0; report->results && r < report->n_results; r++)
+        bq_free(report->results[r].series);
+    bq_free(report->kitchens);
+    bq_free(report->results);
+    bq_free(report->given_up);
+    report->kitchens = NULL;
+    report->results = NULL;
+    report->given_up = NULL;
+    report->n_kitchens = report->n_results = report->n_given_up = 0;
+}

@@ -1,0 +1,165 @@
+#include "core/report_verdict.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Shares of the cooks' time, 0 to 1. */
+struct shares {
+    double cooking, ready, oven, lock, message, idle, idle_at_end;
+    double waiting; /* oven + lock + message */
+    uint64_t n_cooks;
+    uint64_t n_chunks_open;
+    const struct bq_kitchen_report *last; /* the kitchen that was busy longest */
+    bool is_one_late;                     /* and it alone was */
+};
+
+void bq_report_split(const struct bq_report *report, const struct bq_kitchen_report *kitchen,
+                     uint64_t part[BQ_N_STATES + 1])
+{
+    memset(part, 0, (BQ_N_STATES + 1) * sizeof part[0]);
+    for (uint32_t c = 0; c < kitchen->n_cooks; c++) {
+        uint64_t of_cook[BQ_N_STATES + 1];
+        bq_track_split(&kitchen->cooks[c].track, report->makespan_ns, of_cook);
+        for (int s = 0; s <= BQ_N_STATES; s++)
+            part[s] += of_cook[s];
+    }
+}
+
+/* When a cook was last busy: the end of its last bin that is not all idle. */
+static uint64_t busy_until(const struct bq_track *track, uint64_t makespan)
+{
+    for (uint32_t i = track->n_bins; i-- > 0;) {
+        uint64_t part[BQ_N_STATES + 1];
+        uint64_t length = bq_track_split_bin(track, i, makespan, part);
+        if (part[BQ_N_STATES] < length)
+            return i * track->width + length;
+    }
+    return 0;
+}
+
+static struct shares shares_of(const struct bq_report *report)
+{
+    struct shares is = {0};
+    uint64_t sum[BQ_N_STATES + 1] = {0}, at_end = 0, latest = 0, second = 0;
+    for (size_t k = 0; k < report->n_kitchens; k++) {
+        const struct bq_kitchen_report *kitchen = &report->kitchens[k];
+        uint64_t part[BQ_N_STATES + 1], until = 0;
+        bq_report_split(report, kitchen, part);
+        for (int s = 0; s <= BQ_N_STATES; s++)
+            sum[s] += part[s];
+        for (uint32_t c = 0; c < kitchen->n_cooks; c++) {
+            uint64_t busy = busy_until(&kitchen->cooks[c].track, report->makespan_ns);
+            at_end += report->makespan_ns - busy;
+            if (busy > until)
+                until = busy;
+        }
+        if (until > latest || !is.last) {
+            second = latest;
+            latest = until;
+            is.last = kitchen;
+        } else if (until > second) {
+            second = until;
+        }
+        is.n_cooks += kitchen->n_cooks;
+        is.n_chunks_open += kitchen->n_open_max;
+    }
+    double all = (double)is.n_cooks * (double)report->makespan_ns;
+    if (all <= 0)
+        return is;
+    is.cooking = (double)sum[BQ_COOKING] / all;
+    is.ready = (double)sum[BQ_READY] / all;
+    is.oven = (double)sum[BQ_OVEN] / all;
+    is.lock = (double)sum[BQ_KNIFE] / all;
+    is.message = (double)sum[BQ_PASS] / all;
+    is.idle = (double)sum[BQ_N_STATES] / all;
+    is.waiting = is.oven + is.lock + is.message;
+    is.idle_at_end = (double)at_end / all;
+    is.is_one_late = report->n_kitchens > 1 && latest - second > report->makespan_ns / 10;
+    return is;
+}
+
+static unsigned percent(double share)
+{
+    return (unsigned)(share * 100 + 0.5);
+}
+
+/* "mostly" is at least a half. */
+static const char *how_much(double share)
+{
+    return share >= 0.5 ? "mostly" : "partly";
+}
+
+static const char *waiting_verdict(const struct shares *is, char *out, size_t size)
+{
+    if (is->oven >= is->lock && is->oven >= is->message) {
+        /* Enough open chunks per cook that their cooking fills the waiting of one. */
+        uint64_t open = is->n_chunks_open > is->n_cooks ? is->n_chunks_open / is->n_cooks : 1;
+        double wanted =
+            (double)open * (is->cooking + is->waiting) / (is->cooking > 0.02 ? is->cooking : 0.02);
+        uint64_t n = wanted < 64 ? (uint64_t)(wanted + 0.999) : 64;
+        snprintf(out, size, "%s waiting (%u %%): keep more chunks open (open: %llu)",
+                 how_much(is->waiting), percent(is->waiting),
+                 (unsigned long long)(n > open ? n : open + 1));
+    } else if (is->lock >= is->message) {
+        snprintf(out, size,
+                 "%s waiting for the file library's lock (%u %%): larger chunks, or more kitchens "
+                 "with fewer cooks each",
+                 how_much(is->lock), percent(is->lock));
+    } else {
+        snprintf(out, size,
+                 "%s waiting for messages (%u %%): larger chunks or larger leases (schedule)",
+                 how_much(is->message), percent(is->message));
+    }
+    return out;
+}
+
+static const char *idle_verdict(const struct bq_report *report, const struct shares *is, char *out,
+                                size_t size)
+{
+    unsigned idle = percent(is->idle);
+    if (is->idle_at_end < is->idle / 2)
+        snprintf(out, size, "%s idle (%u %%): cooks had no work between leases; try larger leases",
+                 how_much(is->idle), idle);
+    else if (report->n_chunks < 4 * is->n_cooks)
+        snprintf(out, size,
+                 "%s idle (%u %%): too few chunks for %llu cooks; smaller chunks share "
+                 "better",
+                 how_much(is->idle), idle, (unsigned long long)is->n_cooks);
+    else if (is->is_one_late)
+        snprintf(out, size, "idle at the end (%u %%): one kitchen was slow (k%u %s)",
+                 percent(is->idle_at_end), is->last->rank, is->last->host);
+    else
+        snprintf(out, size, "idle at the end (%u %%): the last leases were too large; try %s",
+                 percent(is->idle_at_end),
+                 strcmp(report->policy, "factoring") == 0 ? "smaller chunks" : "factoring");
+    return out;
+}
+
+const char *bq_report_verdict(const struct bq_report *report, char *out, size_t size)
+{
+    struct shares is = shares_of(report);
+    double on_core = is.cooking * (double)is.n_cooks;
+    bool is_full = report->n_cores && on_core >= 0.85 * report->n_cores;
+    if (is.n_cooks == 0 || report->makespan_ns == 0)
+        snprintf(out, size, "nothing ran");
+    else if (is.ready >= 0.2 && is.ready >= is.waiting && is.ready >= is.idle)
+        snprintf(out, size, "cooks were ready but had no core (%u %%): fewer cooks or more cores",
+                 percent(is.ready));
+    else if (is_full || (is.cooking >= 0.7 && is.n_cooks >= report->n_cores))
+        snprintf(out, size,
+                 is_full && is.cooking < 0.5
+                     ? "the cores were full (cooks cooking %u %%): more cores would help"
+                     : "mostly cooking (%u %%): more cores would help",
+                 percent(is.cooking));
+    else if (is.cooking >= 0.7)
+        snprintf(out, size,
+                 "mostly cooking (%u %%), with %llu cook%s on %u cores: more cooks would "
+                 "help",
+                 percent(is.cooking), (unsigned long long)is.n_cooks, is.n_cooks == 1 ? "" : "s",
+                 report->n_cores);
+    else if (is.waiting >= is.idle)
+        return waiting_verdict(&is, out, size);
+    else
+        return idle_verdict(report, &is, out, size);
+    return out;
+}

@@ -1,0 +1,60 @@
+/* One step's fields from text. A job file, a flag and --set all end here, so that a value is checked
+ * once and refused with the same words wherever it came from. The kind of a value is that of its
+ * key: quotes in a job file change nothing.
+ *
+ * Errors name the key and the value; the caller puts the place ("jobs/x.yaml:7", "--set ...") in
+ * front. On an error the field keeps its old value. */
+#ifndef BQ_CORE_STEP_H
+#define BQ_CORE_STEP_H
+
+#include "core/job.h"
+
+#define BQ_MAX_COOKS 4096
+#define BQ_MAX_OPEN 4096
+#define BQ_MAX_NAME 64
+
+/* X(code, key, wants: how a message says what its value must be) */
+#define BQ_STEP_KEYS(X)                                                                            \
+    X(BQ_KEY_NAME, "name", "text")                                                                 \
+    X(BQ_KEY_KERNEL, "kernel", "the name of a kernel")                                             \
+    X(BQ_KEY_PARAMS, "params", "a map such as {gain: 1.5}")                                        \
+    X(BQ_KEY_INPUT, "input", "FILE:/dataset or {file: FILE, dataset: /dataset}")                   \
+    X(BQ_KEY_OUTPUT, "output", "FILE:/dataset or {file: FILE, dataset: /dataset}")                 \
+    X(BQ_KEY_CHUNK, "chunk", "auto or a list of sizes such as [512, 512]")                         \
+    X(BQ_KEY_SCHEDULE, "schedule", "a policy or {policy: dynamic, block: 4}")                      \
+    X(BQ_KEY_COOKS, "cooks", "a whole number")                                                     \
+    X(BQ_KEY_OPEN, "open", "a whole number")                                                       \
+    X(BQ_KEY_TEAM, "team", "true or false")                                                        \
+    X(BQ_KEY_DELIVERY, "delivery", "auto or shared")                                               \
+    X(BQ_KEY_STEPS, "steps", "a list of steps")
+
+enum bq_step_key {
+#define BQ_STEP_KEY_CODE(code, key, wants) code,
+    BQ_STEP_KEYS(BQ_STEP_KEY_CODE)
+#undef BQ_STEP_KEY_CODE
+        BQ_N_STEP_KEYS
+};
+
+/* -1 when the name is none. */
+int bq_step_key(const char *name);
+const char *bq_step_wants(enum bq_step_key key);
+
+/* Fails with "key 'cook' is not known; did you mean 'cooks'?". step may be NULL. */
+int bq_step_unknown(const struct bq_step *step, const char *key, struct bq_error *err);
+
+/* A kernel's standard values and the usual schedule. Its strings stay as they are. */
+void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel);
+
+/* Sets a field: key "name", "input", "output", "chunk" (512x512), "schedule" (dynamic:4), "cooks",
+ * "open", "team", "delivery" or "params.NAME". line: where it stands in the file, or 0. */
+int bq_step_set(struct bq_step *step, const char *key, const char *text, int line,
+                struct bq_error *err);
+
+/* The same for fields that come in parts. what: the key, for messages. */
+int bq_place_set(struct bq_place *place, const char *what, const char *file, const char *dataset,
+                 struct bq_error *err);
+int bq_schedule_set(struct bq_schedule *schedule, const char *policy, const char *block,
+                    struct bq_error *err); /* block NULL: not given */
+int bq_step_chunk(struct bq_step *step, const char *const *sizes, size_t n, struct bq_error *err);
+
+#endif

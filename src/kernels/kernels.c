@@ -1,0 +1,21 @@
+/* The table of built-in kernels. A new kernel is one file here, which defines
+ * `const struct bq_kernel bq_kernel_NAME`, and one line below. */
+#include "kernels.h"
+
+#define KERNELS(X)                                                                                 \
+    X(brighten)                                                                                    \
+    X(stats)                                                                                       \
+    X(histogram)                                                                                   \
+    X(primes)                                                                                      \
+    X(mandelbrot)                                                                                  \
+    X(photo)                                                                                       \
+    X(field)                                                                                       \
+    X(spin)                                                                                        \
+    X(oven)
+
+#define DECLARE(name) extern const struct bq_kernel bq_kernel_##name;
+KERNELS(DECLARE)
+
+#define ADDRESS(name) &bq_kernel_##name,
+const struct bq_kernel *const bq_kernels[] = {KERNELS(ADDRESS)};
+const size_t bq_n_kernels = sizeof bq_kernels / sizeof *bq_kernels;

@@ -1,0 +1,479 @@
+#include "run/coordinator.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adapters/clock.h"
+#include "base/heap.h"
+#include "core/progress.h"
+#include "core/scheduler.h"
+#include "core/wire.h"
+#include "run/execute.h"
+#include "run/outcome.h"
+
+#define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */
+#define MAX_NAMED 100          /* chunks given up that are named */
+
+struct coordinator {
+    struct bq_transport *transport;
+    struct bq_resolved *resolved;
+    const struct bq_recipe *recipe;
+    const struct bq_step_options *options;
+    struct bq_report *report;
+    struct bq_error *err;
+    struct bq_scheduler *scheduler;
+    struct bq_reduction *reduction;
+    struct bq_output *output;
+    struct bq_merge merge;
+    struct bq_progress progress;
+    uint64_t epoch, last_accept, n_messages, request_ns, n_requests;
+    uint32_t n_open; /* kitchens that have not reported or refused */
+    double svc_ns;
+    char why[200];   /* the last failure told, for GIVE_UP */
+    bool has_line;
+};
+
+static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_message *message)
+{
+    unsigned char bytes[BQ_WIRE_FIXED];
+    struct bq_writer w = bq_writer(bytes, sizeof bytes);
+    bq_wire_put(&w, message);
+    return bq_transport_send_copy(c->transport, kitchen + 1, bytes, (size_t)(w.at - bytes), c->err);
+}
+
+/* -- actions -------------------------------------------------------------------------------------------- */
+
+static int give_up(struct coordinator *c, uint64_t chunk)
+{
+    struct bq_report *r = c->report;
+    if (r->n_given_up < MAX_NAMED) {
+        struct bq_given_up *g = &r->given_up[r->n_given_up++];
+        g->chunk = chunk;
+        snprintf(g->why, sizeof g->why, "%.150s", c->why);
+    }
+    r->n_given_up_total++;
+    /* Nothing takes its place in the reduction, so that the others still find their siblings. */
+    size_t size = bq_recipe_result_size(c->recipe);
+    unsigned char *nothing = bq_alloc(1, size);
+    if (!nothing)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
+    bq_merge_nothing(&c->merge, nothing);
+    int rc = bq_reduction_add(c->reduction, (struct bq_node){.first = chunk, .level = 0}, nothing,
+                              false);
+    bq_free(nothing);
+    return rc < 0 ? bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results") : 0;
+}
+
+/* Carries out what the scheduler asks for; ACCEPT and DISCARD are for whoever told DONE. */
+static int carry_out(struct coordinator *c, uint64_t now)
+{
+    struct bq_action action;
+    while (bq_scheduler_ask(c->scheduler, now, &action)) {
+        struct bq_message m = {.step = c->options->number, .first = action.first,
+                               .count = action.count};
+        switch (action.kind) {
+        case BQ_ACTION_LEASE:
+            m.kind = BQ_LEASE;
+            break;
+        case BQ_ACTION_REVOKE:
+            m.kind = BQ_REVOKE;
+            break;
+        case BQ_ACTION_CLOSE:
+            m.kind = BQ_CLOSE;
+            break;
+        case BQ_ACTION_GIVE_UP:
+            if (give_up(c, action.first) < 0)
+                return -1;
+            continue;
+        case BQ_ACTION_ACCEPT:
+        case BQ_ACTION_DISCARD:
+            continue;
+        }
+        if (send_to(c, action.kitchen, &m) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* -- messages ------------------------------------------------------------------------------------------- */
+
+/* Writes the output bytes of a chunk that has just been accepted. */
+static int write_chunk(struct coordinator *c, uint64_t chunk, struct bq_message *m)
+{
+    uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK];
+    uint64_t n = bq_plan_chunk(&c->recipe->plan, chunk, offset, extent);
+    size_t size = (size_t)n * bq_type_size(c->recipe->out_type);
+    const void *data = m->data_size == size ? bq_get_bytes(&m->rest, size) : NULL;
+    if (!data)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "the result of chunk %llu has the wrong size",
+                       (unsigned long long)chunk);
+    return bq_output_write(c->output, offset, extent, data, c->err);
+}
+
+static int on_result(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
+{
+    size_t size = bq_recipe_result_size(c->recipe);
+    struct bq_node node;
+    const void *result;
+    while (bq_wire_get_node(m, size, c->recipe->plan.n_chunks, &node, &result)) {
+        if (c->output && node.level > 0)
+            return bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u sent a result without its output",
+                           kitchen + 1);
+        uint64_t now = bq_now(), n = bq_node_size(node);
+        struct bq_action action;
+        bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_DONE,
+                                                                .kitchen = kitchen,
+                                                                .first = node.first, .count = n});
+        if (!bq_scheduler_ask(c->scheduler, now, &action))
+            continue;
+        if (action.kind == BQ_ACTION_DISCARD) {
+            c->report->n_discarded += n;
+            continue;
+        }
+        c->last_accept = now;
+        c->report->n_discarded += n - action.count;
+        if (bq_reduction_add(c->reduction, node, result, action.count < n) < 0)
+            return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results");
+        if (c->output && write_chunk(c, node.first, m) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int on_report(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
+{
+    struct bq_kitchen_report *r = &c->report->kitchens[kitchen];
+    if (r->cooks)
+        return 0;
+    if (bq_wire_get_report(&m->rest, r) < 0)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "the report of kitchen %u cannot be read",
+                       kitchen + 1);
+    c->n_open--;
+    return 0;
+}
+
+static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
+{
+    uint64_t now = bq_now();
+    struct bq_event event = {.kitchen = kitchen, .first = m->first, .count = m->count};
+    switch (m->kind) {
+    case BQ_RESULT:
+        return on_result(c, kitchen, m);
+    case BQ_REPORT:
+        return on_report(c, kitchen, m);
+    case BQ_REFUSED:
+        return bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", kitchen + 1, m->text);
+    case BQ_JOIN: {
+        uint64_t there_and_back = now - c->epoch;
+        uint64_t error = there_and_back > m->time ? there_and_back - m->time : 0;
+        if (c->transport->n_machines > 1 && error > c->report->clock_error_ns)
+            c->report->clock_error_ns = error;
+        event.kind = BQ_EVENT_JOIN;
+        event.n_cooks = m->n;
+        break;
+    }
+    case BQ_REQUEST:
+        event.kind = BQ_EVENT_REQUEST;
+        event.tau_ns = m->tau_ns;
+        break;
+    case BQ_DROPPED:
+        event.kind = BQ_EVENT_DROPPED;
+        break;
+    case BQ_FAILED:
+        event.kind = BQ_EVENT_FAILED;
+        snprintf(c->why, sizeof c->why, "%.190s", m->text);
+        break;
+    case BQ_HELLO:
+    case BQ_STEP:
+    case BQ_LEASE:
+    case BQ_REVOKE:
+    case BQ_CLOSE:
+    case BQ_BYE:
+        return 0; /* not ours to get */
+    }
+    bq_scheduler_tell(c->scheduler, now, &event);
+    if (carry_out(c, now) < 0)
+        return -1;
+    if (m->kind == BQ_REQUEST) {
+        double took = (double)(bq_now() - now) + 1000; /* and about as much in the transport */
+        c->svc_ns = c->svc_ns > 0 ? c->svc_ns + (took - c->svc_ns) / 8 : took;
+        bq_scheduler_tell(c->scheduler, now,
+                          &(struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = c->svc_ns});
+    }
+    return 0;
+}
+
+static int receive_all(struct coordinator *c)
+{
+    uint32_t from;
+    void *bytes;
+    size_t size;
+    int got;
+    while ((got = bq_transport_receive(c->transport, &from, &bytes, &size, c->err))) {
+        if (got < 0)
+            return -1;
+        struct bq_message message;
+        int rc = 0;
+        c->n_messages++;
+        if (from > 0 && from <= c->recipe->n_kitchens &&
+            bq_wire_get(bytes, size, &message) == 0 && message.step == c->options->number)
+            rc = handle(c, from - 1, &message);
+        bq_transport_done_with(c->transport);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* -- the step -------------------------------------------------------------------------------------------- */
+
+static void show_progress(struct coordinator *c)
+{
+    char line[160];
+    if (c->options->is_quiet ||
+        !bq_progress_line(&c->progress, bq_now(), bq_scheduler_n_done(c->scheduler),
+                          c->recipe->plan.n_chunks, line, sizeof line))
+        return;
+    if (c->options->is_terminal)
+        fprintf(stderr, "\r%-79.79s", line);
+    else
+        fprintf(stderr, "%s\n", line);
+    fflush(stderr);
+    c->has_line = true;
+}
+
+static int serve(struct coordinator *c)
+{
+    bool is_stopping = false;
+    while (!bq_scheduler_done(c->scheduler)) {
+        if (receive_all(c) < 0 || bq_transport_progress(c->transport, c->err) < 0)
+            return -1;
+        uint64_t now = bq_now();
+        if (*c->options->stop && !is_stopping) {
+            is_stopping = true;
+            bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_STOP});
+        }
+        if (carry_out(c, now) < 0)
+            return -1;
+        if (bq_scheduler_is_stranded(c->scheduler))
+            return bq_fail(c->err, BQ_EXIT_FAILED, "all kitchens are gone");
+        show_progress(c);
+        if (bq_scheduler_done(c->scheduler))
+            break;
+        uint64_t wake = bq_scheduler_wake(c->scheduler);
+        uint64_t wait = wake <= now ? 0 : wake - now;
+        bq_transport_wait(c->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, -1);
+    }
+    return is_stopping ? bq_fail(c->err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks",
+                                 (unsigned long long)bq_scheduler_n_done(c->scheduler),
+                                 (unsigned long long)c->recipe->plan.n_chunks)
+                       : 0;
+}
+
+/* After CLOSE: late results are discarded, every kitchen reports. */
+static int gather_reports(struct coordinator *c)
+{
+    while (c->n_open) {
+        if (receive_all(c) < 0 || bq_transport_progress(c->transport, c->err) < 0)
+            return -1;
+        if (c->n_open)
+            bq_transport_wait(c->transport, PATIENCE_NS, -1);
+    }
+    return 0;
+}
+
+static int open_step(struct coordinator *c)
+{
+    size_t size = sizeof(struct bq_recipe) + BQ_WIRE_FIXED;
+    unsigned char *bytes = bq_alloc(1, size);
+    if (!bytes)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
+    c->epoch = c->last_accept = bq_now();
+    c->report->start_ns = bq_now_date();
+    int rc = 0;
+    for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
+        struct bq_writer w = bq_writer(bytes, size);
+        bq_wire_put(&w, &(struct bq_message){.kind = BQ_STEP, .step = c->options->number,
+                                             .time = c->epoch});
+        bq_recipe_put(&w, c->recipe);
+        rc = bq_transport_send_copy(c->transport, k + 1, bytes, (size_t)(w.at - bytes), c->err);
+        c->n_open++;
+    }
+    bq_free(bytes);
+    return rc;
+}
+
+static int create(struct coordinator *c)
+{
+    struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
+                                         .n_kitchens = c->recipe->n_kitchens,
+                                         .schedule = c->recipe->schedule};
+    struct bq_combine combine = {.size = bq_recipe_result_size(c->recipe), .run = bq_merge_run,
+                                 .context = &c->merge};
+    c->scheduler = bq_scheduler_create(&config, c->err);
+    if (!c->scheduler)
+        return -1;
+    c->reduction = bq_reduction_create(&combine);
+    c->report->kitchens = bq_alloc(config.n_kitchens, sizeof *c->report->kitchens);
+    c->report->given_up = bq_alloc(MAX_NAMED, sizeof *c->report->given_up);
+    if (!c->reduction || !c->report->kitchens || !c->report->given_up)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
+    c->report->n_kitchens = config.n_kitchens;
+    if (c->recipe->has_output) {
+        c->output = bq_output_create(&c->resolved->output, c->err);
+        if (!c->output)
+            return -1;
+    }
+    return 0;
+}
+
+/* Cores that the kitchens may use, each once: shares of crowded kitchens overlap, but a machine has
+ * no more than it has. */
+static uint32_t count_cores(const struct bq_hello *hello, uint32_t n)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t of_machine = 0;
+        bool is_first = true;
+        for (uint32_t j = 0; j < n; j++) {
+            bool is_same = strcmp(hello[i].host, hello[j].host) == 0;
+            is_first &= !(is_same && j < i);
+            of_machine += is_same ? hello[j].n_cores : 0;
+        }
+        if (is_first)
+            total += of_machine < hello[i].n_machine ? of_machine : hello[i].n_machine;
+    }
+    return total;
+}
+
+static void describe(struct coordinator *c, const struct bq_hello *hello)
+{
+    struct bq_report *r = c->report;
+    r->version = c->options->version;
+    snprintf(r->job, sizeof r->job, "%s", c->options->job);
+    snprintf(r->step, sizeof r->step, "%s", c->options->step_name);
+    snprintf(r->kernel, sizeof r->kernel, "%s", c->recipe->kernel);
+    snprintf(r->policy, sizeof r->policy, "%s", bq_policy_name(c->recipe->schedule.policy));
+    snprintf(r->transport, sizeof r->transport, "%s", c->transport->ops->name);
+    if (c->recipe->has_input)
+        snprintf(r->input, sizeof r->input, "%.300s:%.200s", c->recipe->file, c->recipe->dataset);
+    if (c->recipe->has_output)
+        snprintf(r->output, sizeof r->output, "%.300s:%.200s", c->resolved->output.file,
+                 c->resolved->output.dataset);
+    r->is_simulated = (c->resolved->kernel->flags & BQ_SIMULATED) != 0;
+    r->n_chunks = c->recipe->plan.n_chunks;
+    r->n_machines = c->transport->n_machines;
+    r->makespan_ns = c->last_accept - c->epoch;
+    r->coordinator_cpu = bq_process_cpu();
+    r->n_messages = c->n_messages;
+    r->svc_ns = c->svc_ns;
+    for (size_t k = 0; k < r->n_kitchens; k++) {
+        r->bytes_in += r->kitchens[k].bytes_in;
+        r->bytes_out += r->kitchens[k].bytes_out;
+    }
+    r->n_cores = count_cores(hello, (uint32_t)r->n_kitchens);
+}
+
+int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
+                  const struct bq_hello *hello, const struct bq_step_options *options,
+                  struct bq_report *report, struct bq_error *err)
+{
+    struct coordinator c = {.transport = transport, .resolved = resolved,
+                            .recipe = &resolved->recipe, .options = options,
+                            .report = report, .err = err,
+                            .merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel}};
+    int rc = -1;
+    *report = (struct bq_report){0};
+    resolved->recipe.is_bound = options->is_bound;
+    bq_progress_init(&c.progress, bq_now(), 0, options->is_terminal);
+    if (create(&c) < 0 || open_step(&c) < 0)
+        goto out;
+    int served = serve(&c);
+    if (served < 0 && err->exit != BQ_EXIT_STOPPED)
+        goto out;
+    if (gather_reports(&c) < 0)
+        goto out;
+    describe(&c, hello);
+    if (served < 0)
+        goto out;
+    if (bq_outcome(report, c.reduction, &c.merge, err) < 0)
+        goto out;
+    if (c.output) {
+        struct bq_output *output = c.output;
+        c.output = NULL;
+        if (bq_outcome_note(output, report, err) < 0) {
+            bq_output_discard(output);
+            goto out;
+        }
+        if (bq_output_commit(output, err) < 0)
+            goto out;
+    }
+    rc = 0;
+out:
+    if (c.has_line && options->is_terminal)
+        fprintf(stderr, "\n");
+    if (c.output)
+        bq_output_discard(c.output);
+    bq_reduction_destroy(c.reduction);
+    bq_scheduler_destroy(c.scheduler);
+    return rc;
+}
+
+int bq_coordinator_greet(struct bq_transport *transport, struct bq_hello *hello,
+                         struct bq_error *err)
+{
+    uint32_t n = 0;
+    while (n + 1 < transport->n_ranks) {
+        uint32_t from;
+        void *bytes;
+        size_t size;
+        struct bq_message m;
+        int got = bq_transport_receive(transport, &from, &bytes, &size, err);
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            bq_transport_wait(transport, PATIENCE_NS, -1);
+            continue;
+        }
+        if (from > 0 && bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_HELLO) {
+            if (m.n != BQ_WIRE_VERSION) {
+                bq_transport_done_with(transport);
+                return bq_fail(err, BQ_EXIT_FAILED,
+                               "kitchen %u on %s speaks protocol %u, this program %u: all ranks must run one build",
+                               from, m.text, m.n, BQ_WIRE_VERSION);
+            }
+            snprintf(hello[from - 1].host, sizeof hello[from - 1].host, "%.63s", m.text);
+            hello[from - 1].n_cores = m.n_cores;
+            hello[from - 1].n_machine = (uint32_t)m.count;
+            n++;
+        }
+        bq_transport_done_with(transport);
+    }
+    return 0;
+}
+
+void bq_coordinator_bye(struct bq_transport *transport, int exit_code)
+{
+    unsigned char out[BQ_WIRE_FIXED];
+    struct bq_writer w = bq_writer(out, sizeof out);
+    bq_wire_put(&w, &(struct bq_message){.kind = BQ_BYE, .n = (uint32_t)exit_code});
+    for (uint32_t rank = 1; rank < transport->n_ranks; rank++)
+        bq_transport_send_copy(transport, rank, out, (size_t)(w.at - out), NULL);
+    uint32_t n = 0;
+    while (n + 1 < transport->n_ranks) {
+        uint32_t from;
+        void *bytes;
+        size_t size;
+        struct bq_message m;
+        int got = bq_transport_receive(transport, &from, &bytes, &size, NULL);
+        if (got < 0 || bq_transport_progress(transport, NULL) < 0)
+            return;
+        if (got == 0) {
+            bq_transport_wait(transport, PATIENCE_NS, -1);
+            continue;
+        }
+        n += bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE;
+        bq_transport_done_with(transport);
+    }
+}

@@ -1,0 +1,44 @@
+/* Executing a chunk: read, kernel, digest, and the result on its way. What a cook does. */
+#ifndef BQ_RUN_EXECUTE_H
+#define BQ_RUN_EXECUTE_H
+
+#include "adapters/pool.h"
+#include "core/recipe.h"
+#include "core/reduction.h"
+#include "run/registry.h"
+
+struct bq_executor;
+
+/* recipe must outlive it. n_cooks: threads that will call. Opens the input. */
+struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const struct bq_kernel *kernel,
+                                       uint32_t step, unsigned n_cooks, struct bq_error *err);
+
+/* Nobody may hold a parcel of it any more: see bq_executor_is_settled. */
+void bq_executor_destroy(struct bq_executor *executor);
+
+/* For bq_pool_config.cook. The payload of a finished unit is a struct bq_parcel to be sent when
+ * the step has an output, else NULL; of a failed one it is a text to be given to bq_free. */
+enum bq_unit_answer bq_execute(void *executor, struct bq_unit *unit);
+
+/* Every output buffer is back. */
+bool bq_executor_is_settled(struct bq_executor *executor);
+
+/* Makes cooks that wait for a buffer go on, without one, so that the pool can stop. */
+void bq_executor_stop(struct bq_executor *executor);
+
+void bq_executor_bytes(const struct bq_executor *executor, uint64_t *in, uint64_t *out);
+
+/* Bytes of memory that a kitchen with so many cooks needs for its buffers. */
+uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks);
+
+/* How two results of chunks become one: the digest of the output, then the kernel's accumulator. */
+struct bq_merge {
+    const struct bq_recipe *recipe;
+    const struct bq_kernel *kernel;
+};
+void bq_merge_run(const void *merge, void *into, const void *next);
+
+/* A result for a chunk that yields nothing: given up, or of an empty dataset. */
+void bq_merge_nothing(const struct bq_merge *merge, void *result);
+
+#endif

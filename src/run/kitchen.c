@@ -1,0 +1,430 @@
+/* See kitchen.h. A step in a kitchen:
+ *
+ *   STEP -> get ready -> JOIN -> { lease -> pool -> results merged -> RESULT, REQUEST } -> CLOSE -> REPORT
+ */
+#include "run/kitchen.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adapters/affinity.h"
+#include "adapters/clock.h"
+#include "adapters/pool.h"
+#include "base/heap.h"
+#include "core/lookahead.h"
+#include "core/wire.h"
+#include "run/execute.h"
+
+#define FLUSH_NS 20000000u   /* a result waits at most this long for company */
+#define PATIENCE_NS 100000000u
+#define RESULT_BYTES 32768u  /* a RESULT without output is about this long at most */
+
+struct kitchen {
+    struct bq_transport *transport;
+    const struct bq_registry *registry;
+    struct bq_error *err;
+    struct bq_place_on_machine place;
+    int bell;
+    int exit_code; /* from BYE, -1 before */
+    /* of the step */
+    uint32_t step, index, n_cooks;
+    struct bq_recipe recipe;
+    struct bq_executor *executor;
+    struct bq_pool *pool;
+    struct bq_merge merge;
+    struct bq_reduction *pending; /* results that are not sent yet */
+    void *result;                 /* room for one */
+    unsigned char *out;           /* room for a RESULT message */
+    size_t out_size;
+    uint64_t pending_since;       /* 0: nothing pending */
+    uint64_t n_leases, n_requests, wait_total;
+    struct bq_lookahead lookahead;
+    bool is_closed;
+    char warning[200];
+};
+
+static int send_message(struct kitchen *k, const struct bq_message *message)
+{
+    unsigned char bytes[BQ_WIRE_FIXED];
+    struct bq_writer w = bq_writer(bytes, sizeof bytes);
+    bq_wire_put(&w, message);
+    return bq_transport_send_copy(k->transport, 0, bytes, (size_t)(w.at - bytes), k->err);
+}
+
+/* -- results ------------------------------------------------------------------------------------------ */
+
+/* Sends what is pending, as few large nodes. */
+static int flush(struct kitchen *k)
+{
+    size_t result_size = bq_recipe_result_size(&k->recipe);
+    size_t node_size = bq_wire_node_size(result_size);
+    while (bq_reduction_n_nodes(k->pending)) {
+        struct bq_node node;
+        struct bq_message message = {.kind = BQ_RESULT, .step = k->step};
+        uint32_t most = (uint32_t)(RESULT_BYTES / node_size), n = 0;
+        most = most ? most : 1;
+        unsigned char head[BQ_WIRE_FIXED];
+        struct bq_writer h = bq_writer(head, sizeof head);
+        bq_wire_put(&h, &message);
+        size_t head_size = (size_t)(h.at - head);
+        struct bq_writer w = bq_writer(k->out + head_size, k->out_size - head_size);
+        while (n < most && bq_reduction_take(k->pending, &node, k->result)) {
+            bq_wire_put_node(&w, node, k->result, result_size);
+            n++;
+        }
+        size_t size = (size_t)(w.at - k->out);
+        message.n = n;
+        struct bq_writer again = bq_writer(k->out, head_size);
+        bq_wire_put(&again, &message);
+        if (bq_transport_send_copy(k->transport, 0, k->out, size, k->err) < 0)
+            return -1;
+    }
+    k->pending_since = 0;
+    return 0;
+}
+
+struct collecting {
+    struct kitchen *kitchen;
+    int rc;
+};
+
+static void collect(void *context, const struct bq_finished *finished)
+{
+    struct collecting *c = context;
+    struct kitchen *k = c->kitchen;
+    if (c->rc < 0)
+        return;
+    if (finished->is_failed) {
+        struct bq_message message = {.kind = BQ_FAILED, .step = k->step,
+                                     .first = finished->node.first};
+        snprintf(message.text, sizeof message.text, "%.250s",
+                 finished->payload ? (const char *)finished->payload : "out of memory");
+        bq_free(finished->payload);
+        c->rc = send_message(k, &message);
+    } else if (finished->payload) {
+        c->rc = bq_transport_send(k->transport, 0, finished->payload, k->err);
+    } else {
+        if (bq_reduction_add(k->pending, finished->node, finished->result, false) < 0)
+            c->rc = bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for results");
+        if (!k->pending_since)
+            k->pending_since = bq_now();
+    }
+}
+
+/* -- asking for work ----------------------------------------------------------------------------------- */
+
+static int ask(struct kitchen *k)
+{
+    uint64_t n_chunks, busy, now = bq_now();
+    bq_pool_count(k->pool, &n_chunks, &busy);
+    bq_lookahead_measure(&k->lookahead, n_chunks, busy / k->recipe.open);
+    bq_pool_low_water(k->pool, bq_lookahead_low_water(&k->lookahead, k->n_cooks));
+    uint64_t unstarted = bq_pool_unstarted(k->pool);
+    if (k->is_closed || !bq_lookahead_should_ask(&k->lookahead, unstarted, k->n_cooks, now))
+        return 0;
+    if (flush(k) < 0)
+        return -1;
+    k->n_requests++;
+    return send_message(k, &(struct bq_message){.kind = BQ_REQUEST, .step = k->step,
+                                                .count = unstarted,
+                                                .tau_ns = k->lookahead.tau_ns,
+                                                .wait_ns = k->lookahead.wait_ns});
+}
+
+/* -- getting ready ------------------------------------------------------------------------------------- */
+
+static void warn_about_binding(struct kitchen *k)
+{
+    unsigned n = k->place.n_allowed;
+    if (k->n_cooks > n && n < k->place.n_machine)
+        snprintf(k->warning, sizeof k->warning,
+                 "%u cooks share %u core%s because the launcher bound this rank; "
+                 "start it with --bind-to none or --map-by slot:pe=%u",
+                 k->n_cooks, n, n == 1 ? "" : "s", k->n_cooks);
+}
+
+static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
+{
+    const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
+    if (!kernel || kernel->n_params != k->recipe.n_params)
+        return bq_fail(why, BQ_EXIT_FAILED,
+                       "kernel '%s' is not the same in this kitchen's program: all ranks must run one build",
+                       k->recipe.kernel);
+    k->merge = (struct bq_merge){.recipe = &k->recipe, .kernel = kernel};
+    size_t result_size = bq_recipe_result_size(&k->recipe);
+    k->n_cooks = k->recipe.n_cooks ? k->recipe.n_cooks : k->place.n_share;
+    warn_about_binding(k);
+    struct bq_combine combine = {.size = result_size, .run = bq_merge_run, .context = &k->merge};
+    k->pending = bq_reduction_create(&combine);
+    k->result = bq_alloc(1, result_size);
+    k->out_size = BQ_WIRE_FIXED + bq_wire_node_size(result_size) + RESULT_BYTES;
+    k->out = bq_alloc(1, k->out_size);
+    if (!k->pending || !k->result || !k->out)
+        return bq_fail(why, BQ_EXIT_FAILED, "out of memory");
+    k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->n_cooks, why);
+    if (!k->executor)
+        return -1;
+    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
+    struct bq_pool_config config = {.n_cooks = k->n_cooks,
+                                    .open = k->recipe.open,
+                                    .is_team = k->recipe.is_team,
+                                    .is_single = k->recipe.has_output || (kernel->flags & BQ_WAITS),
+                                    .result_size = result_size,
+                                    .core = is_bound ? k->place.share : NULL,
+                                    .epoch = epoch,
+                                    .bell = k->bell,
+                                    .cook = bq_execute,
+                                    .context = k->executor};
+    k->pool = bq_pool_create(&config, why);
+    return k->pool ? 0 : -1;
+}
+
+static void clean_up(struct kitchen *k)
+{
+    bq_pool_destroy(k->pool);
+    bq_executor_destroy(k->executor);
+    bq_reduction_destroy(k->pending);
+    bq_free(k->result);
+    bq_free(k->out);
+    k->pool = NULL;
+    k->executor = NULL;
+    k->pending = NULL;
+    k->result = k->out = NULL;
+}
+
+/* -- the step ------------------------------------------------------------------------------------------ */
+
+static void ignore(void *context, const struct bq_finished *finished)
+{
+    (void)context;
+    if (finished->is_failed)
+        bq_free(finished->payload);
+    else if (finished->payload)
+        ((struct bq_parcel *)finished->payload)->release(finished->payload);
+}
+
+static int report(struct kitchen *k)
+{
+    struct bq_kitchen_report r = {.rank = k->transport->rank, .pid = (uint32_t)getpid(),
+                                  .n_cores = k->place.n_allowed, .n_leases = k->n_leases,
+                                  .n_requests = k->n_requests,
+                                  .n_open_max = bq_pool_open_max(k->pool)};
+    r.wait_ns = k->n_leases ? k->wait_total / k->n_leases : 0;
+    gethostname(r.host, sizeof r.host - 1);
+    memcpy(r.warning, k->warning, sizeof r.warning);
+    bq_executor_bytes(k->executor, &r.bytes_in, &r.bytes_out);
+    r.cooks = bq_alloc(k->n_cooks, sizeof *r.cooks);
+    if (!r.cooks)
+        return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for the report");
+    r.n_cooks = k->n_cooks;
+    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
+    for (uint32_t i = 0; i < k->n_cooks; i++) {
+        r.cooks[i].core = is_bound ? k->place.share[i] : -1;
+        r.cooks[i].n_chunks = bq_pool_cook_chunks(k->pool, i);
+        r.cooks[i].track = *bq_pool_track(k->pool, i);
+        r.n_chunks += r.cooks[i].n_chunks;
+    }
+    size_t size = BQ_WIRE_FIXED + bq_wire_report_size(&r);
+    unsigned char *bytes = bq_alloc(1, size);
+    int rc = -1;
+    if (bytes) {
+        struct bq_writer w = bq_writer(bytes, size);
+        bq_wire_put(&w, &(struct bq_message){.kind = BQ_REPORT, .step = k->step});
+        bq_wire_put_report(&w, &r);
+        rc = bq_transport_send_copy(k->transport, 0, bytes, (size_t)(w.at - bytes), k->err);
+    } else {
+        bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for the report");
+    }
+    bq_free(bytes);
+    bq_free(r.cooks);
+    return rc;
+}
+
+static int handle(struct kitchen *k, const struct bq_message *message)
+{
+    if (message->kind == BQ_BYE) {
+        k->exit_code = (int)message->n;
+        k->is_closed = true;
+        return 0;
+    }
+    if (message->step != k->step)
+        return 0;
+    if (message->kind == BQ_CLOSE) {
+        k->is_closed = true;
+    } else if (message->kind == BQ_LEASE) {
+        k->n_leases++;
+        k->wait_total += bq_lookahead_answered(&k->lookahead, bq_now());
+        if (!bq_pool_add(k->pool, message->first, message->count))
+            return send_message(k, &(struct bq_message){.kind = BQ_DROPPED, .step = k->step,
+                                                        .first = message->first,
+                                                        .count = message->count});
+    } else if (message->kind == BQ_REVOKE) {
+        uint64_t from, n = bq_pool_drop(k->pool, message->first, message->count, &from);
+        if (n)
+            return send_message(k, &(struct bq_message){.kind = BQ_DROPPED, .step = k->step,
+                                                        .first = from, .count = n});
+    }
+    return 0;
+}
+
+static int receive_all(struct kitchen *k)
+{
+    uint32_t from;
+    void *bytes;
+    size_t size;
+    int got;
+    while (!k->is_closed && (got = bq_transport_receive(k->transport, &from, &bytes, &size, k->err))) {
+        struct bq_message message;
+        if (got < 0)
+            return -1;
+        int rc = bq_wire_get(bytes, size, &message) == 0 ? handle(k, &message) : 0;
+        bq_transport_done_with(k->transport);
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int serve(struct kitchen *k)
+{
+    uint64_t first, count;
+    bq_policy_first(&k->recipe.schedule, k->recipe.plan.n_chunks, k->recipe.n_kitchens, k->index,
+                    &first, &count);
+    if (count) {
+        k->n_leases++;
+        bq_pool_add(k->pool, first, count);
+    }
+    while (!k->is_closed) {
+        struct collecting collecting = {.kitchen = k};
+        bq_pool_collect(k->pool, collect, &collecting);
+        if (collecting.rc < 0 || ask(k) < 0)
+            return -1;
+        uint64_t now = bq_now();
+        bool is_due = k->pending_since && now - k->pending_since >= FLUSH_NS;
+        if ((is_due || (k->pending_since && bq_pool_is_idle(k->pool))) && flush(k) < 0)
+            return -1;
+        if (receive_all(k) < 0 || bq_transport_progress(k->transport, k->err) < 0)
+            return -1;
+        if (k->is_closed)
+            break;
+        now = bq_now();
+        uint64_t wait = k->pending_since ? k->pending_since + FLUSH_NS : now + PATIENCE_NS;
+        bq_transport_wait(k->transport, wait > now ? wait - now : 0, k->bell);
+    }
+    return 0;
+}
+
+/* Waits for the coordinator's CLOSE after a REFUSED. */
+static int wait_for_close(struct kitchen *k)
+{
+    while (!k->is_closed) {
+        if (receive_all(k) < 0 || bq_transport_progress(k->transport, k->err) < 0)
+            return -1;
+        if (!k->is_closed)
+            bq_transport_wait(k->transport, PATIENCE_NS, -1);
+    }
+    return 0;
+}
+
+static int run_step(struct kitchen *k, struct bq_message *message)
+{
+    uint64_t arrived = bq_now();
+    /* Ranks of one machine share a clock; from another machine, the message's way is the error. */
+    uint64_t epoch = k->transport->n_machines == 1 ? message->time : arrived;
+    struct bq_error why = {0};
+    k->step = message->step;
+    k->is_closed = false;
+    k->pending_since = k->n_leases = k->n_requests = k->wait_total = 0;
+    k->index = k->transport->rank - 1;
+    bq_lookahead_init(&k->lookahead);
+    int rc = bq_recipe_get(&message->rest, &k->recipe);
+    bq_transport_done_with(k->transport);
+    if (rc < 0 || k->index >= k->recipe.n_kitchens)
+        bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
+    if (rc < 0 || why.text[0] || get_ready(k, &why, epoch) < 0) {
+        struct bq_message refused = {.kind = BQ_REFUSED, .step = k->step};
+        snprintf(refused.text, sizeof refused.text, "%.250s", why.text);
+        clean_up(k);
+        return send_message(k, &refused) < 0 ? -1 : wait_for_close(k);
+    }
+    rc = send_message(k, &(struct bq_message){.kind = BQ_JOIN, .step = k->step, .n = k->n_cooks,
+                                              .time = bq_now() - arrived});
+    if (rc == 0)
+        rc = serve(k);
+    bq_executor_stop(k->executor);
+    bq_pool_stop(k->pool);
+    bq_pool_collect(k->pool, ignore, NULL);
+    if (rc == 0 && k->exit_code < 0)
+        rc = report(k);
+    /* Output under way is still read by the transport; it was counted or is not wanted. */
+    while (rc == 0 && !bq_executor_is_settled(k->executor)) {
+        rc = bq_transport_progress(k->transport, k->err) < 0 ? -1 : 0;
+        bq_transport_wait(k->transport, 1000000, -1);
+    }
+    if (rc == 0)
+        clean_up(k);
+    return rc;
+}
+
+/* From HELLO to BYE. Returns 0, or -1 with k->err. */
+static int work(struct kitchen *k)
+{
+    struct bq_transport *t = k->transport;
+    struct bq_message hello = {.kind = BQ_HELLO, .n = BQ_WIRE_VERSION, .pid = (uint32_t)getpid()};
+    if (k->bell < 0)
+        return bq_fail(k->err, BQ_EXIT_FAILED, "no file descriptor is left (ulimit -n)");
+    if (bq_affinity_find(&k->place, t->machine_rank, t->machine_ranks, k->err) < 0)
+        return -1;
+    hello.n_cores = k->place.n_share;
+    hello.count = k->place.n_machine;
+    gethostname(hello.text, 63);
+    if (send_message(k, &hello) < 0)
+        return -1;
+    while (k->exit_code < 0) {
+        uint32_t from;
+        void *bytes;
+        size_t size;
+        struct bq_message message;
+        int got = bq_transport_receive(t, &from, &bytes, &size, k->err);
+        if (got < 0 || bq_transport_progress(t, k->err) < 0)
+            return -1;
+        if (got == 0) {
+            bq_transport_wait(t, PATIENCE_NS, -1);
+            continue;
+        }
+        int is_message = bq_wire_get(bytes, size, &message) == 0;
+        if (is_message && message.kind == BQ_STEP) {
+            if (run_step(k, &message) < 0)
+                return -1;
+            continue;
+        }
+        if (is_message)
+            handle(k, &message);
+        bq_transport_done_with(t);
+    }
+    return 0;
+}
+
+int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registry,
+               struct bq_error *err)
+{
+    struct kitchen *k = bq_alloc(1, sizeof *k);
+    if (!k)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    *k = (struct kitchen){.transport = transport, .registry = registry, .err = err,
+                          .exit_code = -1, .bell = bq_bell_create()};
+    int rc = work(k);
+    if (rc < 0) { /* the coordinator must know; it may be out of reach */
+        struct bq_message refused = {.kind = BQ_REFUSED, .step = k->step};
+        snprintf(refused.text, sizeof refused.text, "%.250s", err->text);
+        k->err = NULL;
+        send_message(k, &refused);
+    }
+    if (send_message(k, &(struct bq_message){.kind = BQ_BYE}) < 0)
+        rc = -1;
+    if (k->bell >= 0)
+        close(k->bell);
+    bq_free(k);
+    return rc;
+}

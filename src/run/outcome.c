@@ -1,0 +1,132 @@
+#include "run/outcome.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <xxhash.h>
+
+#include "base/heap.h"
+
+#define MAX_RESULTS 64
+
+struct gathering {
+    struct bq_sink sink; /* first: the kernel's pointer is ours */
+    struct bq_report *report;
+    bool is_bad; /* no memory, or too many results */
+};
+
+static struct bq_result *add(struct gathering *g, const char *name, enum bq_result_kind kind)
+{
+    if (g->report->n_results == MAX_RESULTS) {
+        g->is_bad = true;
+        return NULL;
+    }
+    struct bq_result *r = &g->report->results[g->report->n_results++];
+    snprintf(r->name, sizeof r->name, "%s", name);
+    r->kind = kind;
+    return r;
+}
+
+static void add_integer(struct bq_sink *sink, const char *name, uint64_t value)
+{
+    struct bq_result *r = add((struct gathering *)sink, name, BQ_RESULT_INTEGER);
+    if (r)
+        r->integer = value;
+}
+
+static void add_real(struct bq_sink *sink, const char *name, double value)
+{
+    struct bq_result *r = add((struct gathering *)sink, name, BQ_RESULT_REAL);
+    if (r)
+        r->real = value;
+}
+
+static void add_series(struct bq_sink *sink, const char *name, const uint64_t *values, size_t n)
+{
+    struct gathering *g = (struct gathering *)sink;
+    struct bq_result *r = add(g, name, BQ_RESULT_SERIES);
+    if (!r)
+        return;
+    r->series = bq_alloc(n, sizeof *values);
+    if (!r->series) {
+        g->is_bad = true;
+        return;
+    }
+    memcpy(r->series, values, n * sizeof *values);
+    r->n_series = n;
+}
+
+/* The digest covers the output's bytes (already summed over chunks) and every result's bits. */
+static void set_digest(struct bq_report *report, const void *output_digest)
+{
+    XXH3_state_t *state = XXH3_createState();
+    if (!state)
+        return;
+    XXH3_128bits_reset(state);
+    if (output_digest)
+        XXH3_128bits_update(state, output_digest, BQ_DIGEST_SIZE);
+    XXH3_128bits_update(state, &report->n_chunks, sizeof report->n_chunks);
+    for (size_t i = 0; i < report->n_results; i++) {
+        const struct bq_result *r = &report->results[i];
+        XXH3_128bits_update(state, r->name, strlen(r->name));
+        XXH3_128bits_update(state, &r->integer, sizeof r->integer);
+        XXH3_128bits_update(state, &r->real, sizeof r->real);
+        if (r->n_series)
+            XXH3_128bits_update(state, r->series, r->n_series * sizeof *r->series);
+    }
+    XXH128_hash_t hash = XXH3_128bits_digest(state);
+    XXH3_freeState(state);
+    snprintf(report->digest, sizeof report->digest, "%016llx%016llx",
+             (unsigned long long)hash.high64, (unsigned long long)hash.low64);
+}
+
+int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
+               const struct bq_merge *merge, struct bq_error *err)
+{
+    const struct bq_recipe *recipe = merge->recipe;
+    unsigned char *result = bq_alloc(1, bq_recipe_result_size(recipe));
+    int rc = -1;
+    report->results = bq_alloc(MAX_RESULTS, sizeof *report->results);
+    if (!result || !report->results) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        goto out;
+    }
+    bq_merge_nothing(merge, result);
+    if (recipe->plan.n_chunks && !bq_reduction_finish(reduction, recipe->plan.n_chunks, result)) {
+        bq_fail(err, BQ_EXIT_FAILED, "internal error: all chunks are done but results are missing");
+        goto out;
+    }
+    struct gathering g = {.sink = {.integer = add_integer, .real = add_real, .series = add_series},
+                          .report = report};
+    if (recipe->acc_size && merge->kernel->present)
+        merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),
+                               &g.sink);
+    if (g.is_bad) {
+        bq_fail(err, BQ_EXIT_FAILED, "kernel '%s' presents more than %d results, or memory is out",
+                recipe->kernel, MAX_RESULTS);
+        goto out;
+    }
+    set_digest(report, recipe->has_output ? result : NULL);
+    rc = 0;
+out:
+    bq_free(result);
+    return rc;
+}
+
+int bq_outcome_note(struct bq_output *output, const struct bq_report *report, struct bq_error *err)
+{
+    char job[1024];
+    snprintf(job, sizeof job, "%s: %s%s%s", report->job, report->kernel,
+             report->input[0] ? " of " : "", report->input);
+    if (bq_output_note(output, "banquet_job", job, err) < 0 ||
+        bq_output_note(output, "banquet_version", report->version, err) < 0 ||
+        bq_output_note(output, "banquet_digest", report->digest, err) < 0)
+        return -1;
+    if (report->n_given_up_total) {
+        char text[80];
+        snprintf(text, sizeof text, "%llu chunks were given up and hold the fill value",
+                 (unsigned long long)report->n_given_up_total);
+        return bq_output_note(output, "banquet_incomplete", text, err);
+    }
+    return 0;
+}

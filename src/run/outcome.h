@@ -1,0 +1,17 @@
+/* What a step yields: the finished reduction's numbers, the digest, and the notes on the output. */
+#ifndef BQ_RUN_OUTCOME_H
+#define BQ_RUN_OUTCOME_H
+
+#include "adapters/store.h"
+#include "core/reduction.h"
+#include "core/report.h"
+#include "run/execute.h"
+
+/* Fills the report's results and digest. */
+int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
+               const struct bq_merge *merge, struct bq_error *err);
+
+/* Attributes on the output dataset that say how it was made. */
+int bq_outcome_note(struct bq_output *output, const struct bq_report *report, struct bq_error *err);
+
+#endif

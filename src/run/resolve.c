@@ -1,0 +1,180 @@
+#include "run/resolve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "run/registry.h"
+
+#define MAX_CHUNKS (UINT64_C(1) << 39) /* what a lease can count */
+#define MAX_CHUNK_BYTES (UINT64_C(1) << 30)
+
+const struct bq_kernel *bq_registry_find(const struct bq_registry *registry, const char *name)
+{
+    for (size_t i = 0; i < registry->n_kernels; i++) {
+        if (strcmp(registry->kernels[i]->name, name) == 0)
+            return registry->kernels[i];
+    }
+    return NULL;
+}
+
+/* Says where in the job an error lies; line 0 is the command line. */
+static int fail_at(struct bq_error *err, const struct bq_job *job, int line)
+{
+    if (!job->file || line == 0)
+        return -1;
+    return bq_fail_in(err, "%s:%d", job->file, line);
+}
+
+static int set_path(char *out, const char *path, struct bq_error *err)
+{
+    if (strlen(path) >= BQ_MAX_PATH)
+        return bq_fail(err, BQ_EXIT_USAGE, "the name '%.40s...' is longer than %d bytes", path,
+                       BQ_MAX_PATH - 1);
+    strcpy(out, path);
+    return 0;
+}
+
+static int open_input(struct bq_resolved *r, const struct bq_step *step, struct bq_error *err)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    if (set_path(recipe->file, step->input.file, err) < 0 ||
+        set_path(recipe->dataset, step->input.dataset, err) < 0)
+        return -1;
+    r->input = bq_input_open(step->input.file, step->input.dataset, err);
+    if (!r->input)
+        return -1;
+    const struct bq_input_info *info = bq_input_info(r->input);
+    recipe->has_input = true;
+    recipe->in_type = recipe->out_type = info->type;
+    recipe->file_bytes = info->file_bytes;
+    recipe->file_mtime_ns = info->file_mtime_ns;
+    return 0;
+}
+
+static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct bq_setup *setup,
+                      struct bq_error *err)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    *setup = (struct bq_setup){.params = recipe->params,
+                               .has_input = recipe->has_input,
+                               .has_output = step->output.file != NULL,
+                               .in_type = recipe->in_type,
+                               .out_type = recipe->has_input ? recipe->in_type : BQ_U8};
+    if (recipe->has_input)
+        setup->space = bq_input_info(r->input)->space;
+    if (r->kernel->prepare && r->kernel->prepare(setup) < 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s': %s", r->kernel->name,
+                       setup->message[0] ? setup->message : "it refuses this job");
+    if (setup->acc_size > BQ_MAX_ACC || setup->out_type >= BQ_N_TYPES)
+        return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' asks for an accumulator of %zu bytes; %u at most",
+                       r->kernel->name, setup->acc_size, BQ_MAX_ACC);
+    if (!setup->has_output && setup->acc_size == 0 && (r->kernel->flags & BQ_WRITES))
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "kernel '%s' writes a dataset: the job needs `output: {file: .., dataset: ..}`",
+                       r->kernel->name);
+    if (step->is_team && (!(r->kernel->flags & BQ_DIVISIBLE) || setup->acc_size))
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "kernel '%s' cannot share a chunk among cooks; leave out `team`",
+                       r->kernel->name);
+    recipe->acc_size = setup->acc_size;
+    recipe->out_type = setup->out_type;
+    return 0;
+}
+
+static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
+               const struct bq_setup *setup, struct bq_error *err)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    struct bq_plan *plan = &recipe->plan;
+    size_t in = recipe->has_input ? bq_type_size(recipe->in_type) : 1;
+    size_t out = bq_type_size(recipe->out_type);
+    size_t element = in > out ? in : out;
+    const struct bq_space *file = recipe->has_input ? &bq_input_info(r->input)->chunk : &setup->chunk;
+    int rc;
+    if (step->chunk_rank && step->chunk_rank != setup->space.rank) {
+        bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extents, the dataset has %d dimension%s",
+                step->chunk_rank, setup->space.rank, setup->space.rank == 1 ? "" : "s");
+        return fail_at(err, job, step->chunk_line);
+    }
+    if (step->chunk_rank)
+        rc = bq_plan_make(plan, &setup->space, step->chunk, err);
+    else if (!recipe->has_input && setup->chunk.rank)
+        rc = bq_plan_make(plan, &setup->space, setup->chunk.extent, err);
+    else
+        rc = bq_plan_auto(plan, &setup->space, file->rank ? file->extent : NULL, element, err);
+    if (rc == 0 && plan->n_chunks > MAX_CHUNKS)
+        rc = bq_fail(err, BQ_EXIT_USAGE, "%llu chunks; at most 2^39: choose a larger `chunk`",
+                     (unsigned long long)plan->n_chunks);
+    bool has_bytes = recipe->has_input || step->output.file;
+    if (rc == 0 && has_bytes && plan->max_elements > MAX_CHUNK_BYTES / element)
+        rc = bq_fail(err, BQ_EXIT_USAGE,
+                     "a chunk would have %llu elements of %zu bytes; 1 GiB at most: choose a smaller `chunk`",
+                     (unsigned long long)plan->max_elements, element);
+    return rc < 0 ? fail_at(err, job, step->chunk_line) : 0;
+}
+
+static void set_output(struct bq_resolved *r, const struct bq_step *step, bool force)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    recipe->has_output = true;
+    r->output = (struct bq_output_spec){.file = step->output.file,
+                                        .dataset = step->output.dataset,
+                                        .type = recipe->out_type,
+                                        .space = recipe->plan.space,
+                                        .gzip = step->gzip,
+                                        .like = r->input,
+                                        .force = force};
+    /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
+    if (r->input) {
+        r->output.chunk = bq_input_info(r->input)->chunk;
+    } else {
+        r->output.chunk.rank = recipe->plan.space.rank;
+        memcpy(r->output.chunk.extent, recipe->plan.chunk, sizeof recipe->plan.chunk);
+    }
+}
+
+int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
+               uint32_t n_kitchens, bool force, struct bq_error *err)
+{
+    *r = (struct bq_resolved){.kernel = step->kernel};
+    struct bq_recipe *recipe = &r->recipe;
+    struct bq_setup setup;
+    snprintf(recipe->kernel, sizeof recipe->kernel, "%s", step->kernel->name);
+    recipe->n_params = (uint32_t)step->kernel->n_params;
+    memcpy(recipe->params, step->params, recipe->n_params * sizeof *step->params);
+    recipe->schedule = step->schedule;
+    recipe->n_kitchens = n_kitchens;
+    recipe->n_cooks = step->cooks;
+    recipe->open = step->open ? step->open : 1;
+    recipe->is_team = step->is_team;
+    int line = step->kernel_line;
+    if (step->input.file) {
+        line = step->input.line;
+        if (open_input(r, step, err) < 0)
+            goto failed;
+        line = step->kernel_line;
+    }
+    if (ask_kernel(r, step, &setup, err) < 0)
+        goto failed;
+    line = 0; /* cut says where itself */
+    if (cut(r, job, step, &setup, err) < 0)
+        goto failed;
+    if (step->output.file) {
+        set_output(r, step, force);
+        line = step->output.line;
+        if (bq_output_check(&r->output, err) < 0)
+            goto failed;
+    }
+    return 0;
+
+failed:
+    fail_at(err, job, line);
+    bq_resolved_close(r);
+    return -1;
+}
+
+void bq_resolved_close(struct bq_resolved *r)
+{
+    bq_input_close(r->input);
+    r->input = NULL;
+}

@@ -1,0 +1,21 @@
+/* From a step of a job to a recipe: opens the input, asks the kernel, cuts the plan, checks the
+ * output. Writes nothing. Used by `run`, `make` and `plan`. */
+#ifndef BQ_RUN_RESOLVE_H
+#define BQ_RUN_RESOLVE_H
+
+#include "adapters/store.h"
+#include "core/recipe.h"
+
+struct bq_resolved {
+    struct bq_recipe recipe;
+    const struct bq_kernel *kernel;
+    struct bq_input *input;           /* NULL without one; owned */
+    struct bq_output_spec output;     /* file NULL: none. Points into the job and to input */
+};
+
+/* Errors are "file:line: what" with exit 2. n_kitchens as it will be. */
+int bq_resolve(struct bq_resolved *resolved, const struct bq_job *job, const struct bq_step *step,
+               uint32_t n_kitchens, bool force, struct bq_error *err);
+void bq_resolved_close(struct bq_resolved *resolved);
+
+#endif

@@ -1,0 +1,173 @@
+#include "run/session.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "adapters/affinity.h"
+#include "adapters/transport.h"
+#include "base/heap.h"
+#include "run/coordinator.h"
+#include "run/kitchen.h"
+
+struct bq_session {
+    const struct bq_registry *registry;
+    struct bq_transport *transport; /* the coordinator's, or this kitchen's */
+    struct bq_transport *mpi;       /* of a world of one rank: kept to be finalized */
+    struct bq_hello *hello;
+    bool is_greeted;
+    uint32_t step;
+    /* the kitchen in this process */
+    bool has_thread;
+    pthread_t thread;
+    struct bq_transport *kitchen_end;
+    struct bq_error kitchen_error;
+};
+
+/* Set by a signal handler, looked at by the coordinator between messages. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    if (stop_asked)
+        _Exit(128 + signal); /* asked twice */
+    stop_asked = 1;
+}
+
+static void *kitchen_main(void *arg)
+{
+    struct bq_session *s = arg;
+    bq_kitchen(s->kitchen_end, s->registry, &s->kitchen_error);
+    return NULL;
+}
+
+static int start_local(struct bq_session *s, struct bq_error *err)
+{
+    struct bq_transport *ends[2];
+    if (bq_transport_local(ends, err) < 0)
+        return -1;
+    s->transport = ends[0];
+    s->kitchen_end = ends[1];
+    if (pthread_create(&s->thread, NULL, kitchen_main, s))
+        return bq_fail(err, BQ_EXIT_FAILED, "the system allows no more threads (ulimit -u)");
+    s->has_thread = true;
+    return 0;
+}
+
+struct bq_session *bq_session_create(const struct bq_registry *registry, struct bq_error *err)
+{
+    struct bq_session *s = bq_alloc(1, sizeof *s);
+    if (!s) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        return NULL;
+    }
+    s->registry = registry;
+    if (bq_mpi_is_launched()) {
+        s->mpi = bq_transport_mpi(err);
+        if (!s->mpi)
+            goto failed;
+        if (s->mpi->n_ranks > 1) {
+            s->transport = s->mpi;
+            s->mpi = NULL;
+        }
+    }
+    if (!s->transport && start_local(s, err) < 0)
+        goto failed;
+    s->hello = bq_alloc(s->transport->n_ranks, sizeof *s->hello);
+    if (s->hello)
+        return s;
+    bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+failed:
+    bq_session_destroy(s);
+    return NULL;
+}
+
+bool bq_session_is_coordinator(const struct bq_session *s)
+{
+    return s->transport->rank == 0;
+}
+
+uint32_t bq_session_n_kitchens(const struct bq_session *s)
+{
+    return s->transport->n_ranks - 1;
+}
+
+int bq_session_serve(struct bq_session *s, struct bq_error *err)
+{
+    /* The launcher passes signals on to all; the coordinator decides. */
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    return bq_kitchen(s->transport, s->registry, err) < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
+}
+
+static int run_step(struct bq_session *s, const struct bq_job *job, const struct bq_step *step,
+                    const struct bq_session_options *o,
+                    int (*done)(void *, const struct bq_report *, struct bq_error *), void *context,
+                    bool *is_partial, struct bq_error *err)
+{
+    uint32_t n = bq_session_n_kitchens(s);
+    struct bq_resolved resolved;
+    struct bq_report report = {0};
+    if (o->max_kitchens && o->max_kitchens < n)
+        n = o->max_kitchens;
+    if (bq_resolve(&resolved, job, step, n, o->force, err) < 0)
+        return -1;
+    if (!s->is_greeted && bq_coordinator_greet(s->transport, s->hello, err) < 0) {
+        bq_resolved_close(&resolved);
+        return -1;
+    }
+    s->is_greeted = true;
+    struct bq_step_options options = {.number = ++s->step,
+                                      .version = o->version,
+                                      .job = job->file ? job->file : "make",
+                                      .step_name = step->name,
+                                      .is_bound = o->is_bound,
+                                      .is_terminal = o->is_terminal,
+                                      .is_quiet = o->is_quiet,
+                                      .stop = &stop_asked};
+    int rc = bq_coordinate(s->transport, &resolved, s->hello, &options, &report, err);
+    if (rc == 0) {
+        *is_partial |= report.n_given_up_total > 0;
+        rc = done(context, &report, err);
+    }
+    bq_report_free(&report);
+    bq_resolved_close(&resolved);
+    return rc;
+}
+
+int bq_session_run(struct bq_session *s, const struct bq_job *job,
+                   const struct bq_session_options *options,
+                   int (*done)(void *context, const struct bq_report *report, struct bq_error *err),
+                   void *context, struct bq_error *err)
+{
+    bool is_partial = false;
+    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+    stop_asked = 0;
+    sigaction(SIGINT, &action, &old_int);
+    sigaction(SIGTERM, &action, &old_term);
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < job->n_steps; i++)
+        rc = run_step(s, job, &job->steps[i], options, done, context, &is_partial, err);
+    sigaction(SIGINT, &old_int, NULL);
+    sigaction(SIGTERM, &old_term, NULL);
+    if (rc < 0)
+        return err->exit ? (int)err->exit : BQ_EXIT_FAILED;
+    return is_partial ? BQ_EXIT_PARTIAL : BQ_EXIT_OK;
+}
+
+void bq_session_destroy(struct bq_session *s)
+{
+    if (!s)
+        return;
+    if (s->transport && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
+        bq_coordinator_bye(s->transport, BQ_EXIT_OK);
+    if (s->has_thread)
+        pthread_join(s->thread, NULL);
+    bq_transport_destroy(s->transport);
+    bq_transport_destroy(s->kitchen_end);
+    bq_transport_destroy(s->mpi);
+    bq_free(s->hello);
+    bq_free(s);
+}

@@ -1,0 +1,42 @@
+/* A session: the coordinator and its kitchens, in one process or over MPI, for all steps of a job. */
+#ifndef BQ_RUN_SESSION_H
+#define BQ_RUN_SESSION_H
+
+#include <stdbool.h>
+
+#include "core/job.h"
+#include "core/report.h"
+#include "run/registry.h"
+
+struct bq_session;
+
+/* Under an MPI launcher: starts MPI. Else: a kitchen in a thread of this process. */
+struct bq_session *bq_session_create(const struct bq_registry *registry, struct bq_error *err);
+
+/* Whether this process is the coordinator; the others must call bq_session_serve and nothing else. */
+bool bq_session_is_coordinator(const struct bq_session *session);
+uint32_t bq_session_n_kitchens(const struct bq_session *session);
+
+/* A kitchen's rank: works until the coordinator ends the session. Returns an exit code. */
+int bq_session_serve(struct bq_session *session, struct bq_error *err);
+
+struct bq_session_options {
+    const char *version;
+    uint32_t max_kitchens; /* use so many of them at most; 0: all */
+    bool force;            /* replace outputs that exist */
+    bool is_bound;         /* pin cooks to cores where the share is theirs alone */
+    bool is_terminal, is_quiet;
+};
+
+/* The coordinator: runs the job's steps in order, calling done with each step's report (which it
+ * frees afterwards). Stops at the first that fails. Returns an exit code; err says why when it is
+ * not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an orderly way. */
+int bq_session_run(struct bq_session *session, const struct bq_job *job,
+                   const struct bq_session_options *options,
+                   int (*done)(void *context, const struct bq_report *report, struct bq_error *err),
+                   void *context, struct bq_error *err);
+
+/* Ends the kitchens (when coordinator) and the transport. */
+void bq_session_destroy(struct bq_session *session);
+
+#endif
