@@ -12,14 +12,14 @@
 #define MIB ((size_t)1 << 20)
 
 static const char *const seeds[] = {
-    "# comment\nname: first\nkernel: brighten\nparams: {gain: 1.5, offset: -.inf, steps: 1e6}\n"
-    "input: {file: photo.h5, dataset: /photo}\noutput: out.h5:/photo\nchunk: [512, 256]\n"
-    "schedule: {policy: dynamic, block: 4}\ncooks: 3\nopen: 40\nteam: false\ndelivery: shared\n",
-    "steps:\n  - &one\n    name: light\n    kernel: brighten\n    params: &p\n      gain: 2\n"
-    "    input: &in a.h5:/x\n    chunk: 8x8\n  - <<: *one\n    name: two\n    params: {<<: *p}\n"
-    "    input: *in\n    schedule: cyclic:2\n  - {<<: [*one], name: three, delivery: auto}\n",
-    "%YAML 1.2\n---\n? kernel\n: \"ov\\x65n\"\n? params\n: n: !!int 3\n  heat: >-\n    40\n"
-    "  wait_ms: '2'\n...\n",
+    ("# comment\nname: first\nkernel: brighten\nparams: {gain: 1.5, offset: -.inf, steps: 1e6}\n"
+     "input: {file: photo.h5, dataset: /photo}\noutput: out.h5:/photo\nchunk: [512, 256]\n"
+     "schedule: {policy: dynamic, block: 4}\ncooks: 3\nopen: 40\nteam: false\ndelivery: shared\n"),
+    ("steps:\n  - &one\n    name: light\n    kernel: brighten\n    params: &p\n      gain: 2\n"
+     "    input: &in a.h5:/x\n    chunk: 8x8\n  - <<: *one\n    name: two\n    params: {<<: *p}\n"
+     "    input: *in\n    schedule: cyclic:2\n  - {<<: [*one], name: three, delivery: auto}\n"),
+    ("%YAML 1.2\n---\n? kernel\n: \"ov\\x65n\"\n? params\n: n: !!int 3\n  heat: >-\n    40\n"
+     "  wait_ms: '2'\n...\n"),
 };
 
 static uint64_t next_random(uint64_t *state)

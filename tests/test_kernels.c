@@ -536,6 +536,8 @@ static void exact_sums_round_once(void)
     CU_ASSERT_EQUAL(real("variance"), 128 * 128); /* no cancellation */
     reduce(&kit, BQ_F64, (const double[]){0, -0.0}, 2, 1);
     CU_ASSERT_EQUAL(bits_of(real("sum")) + bits_of(real("min")) + bits_of(real("variance")), 0);
+    reduce(&kit, BQ_F64, (const double[]){-0x1p200}, 1, 1);
+    CU_ASSERT_EQUAL(real("sum"), -0x1p200);
     reduce(&kit, BQ_F32, (const float[]){16777216.0f, 1}, 2, 2);
     CU_ASSERT_EQUAL(real("sum"), 16777217);
 }
@@ -594,6 +596,18 @@ static void stats_say_what_nan_and_infinity_do(void)
             reduce(&kit, BQ_F64, none, 2, chunk);
             CU_ASSERT_TRUE(integer("count") == 0 && isnan(real("min")) && isnan(real("mean")));
         }
+    }
+}
+
+static void stats_know_one_zero(void)
+{
+    const double zeros[][2] = {{0, -0.0}, {-0.0, 0}, {-0.0, -0.0}};
+    for (int i = 0; i < 12; i++) {
+        struct kit kit = kit_for("stats");
+        param(&kit, "exact")->b = i % 2;
+        reduce(&kit, BQ_F64, zeros[i / 4], 2, 1 + (uint64_t)(i / 2 % 2));
+        CU_ASSERT_EQUAL(bits_of(real("min")), 0);
+        CU_ASSERT_EQUAL(bits_of(real("max")), 0);
     }
 }
 
@@ -863,6 +877,27 @@ static void mandelbrot_agrees_with_a_plain_loop_for_any_chunks(void)
     free(acc);
 }
 
+static void mandelbrot_points_leave_when_farther_than_2(void)
+{
+    struct kit kit = kit_for("mandelbrot");
+    param(&kit, "rows")->i = param(&kit, "columns")->i = 1;
+    const struct {
+        double x;
+        int64_t iterations;
+        uint16_t answer;
+    } tries[] = {{-2, 1000, 0}, {2, 1000, 2}, {2, 2, 2}, {2, 1, 0}, {3, 1, 1}};
+    for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) {
+        param(&kit, "centre_x")->r = tries[i].x;
+        param(&kit, "iterations")->i = tries[i].iterations;
+        CU_ASSERT_EQUAL_FATAL(set_up(&kit, BQ_U8, 0), 0);
+        uint16_t got = 99;
+        void *acc = new_acc(&kit);
+        cook(&kit, (const uint64_t[]){0, 0}, (const uint64_t[]){1, 1}, NULL, &got, acc);
+        CU_ASSERT_EQUAL(got, tries[i].answer);
+        free(acc);
+    }
+}
+
 static void mandelbrot_needs_no_output(void)
 {
     struct kit kit = kit_for("mandelbrot");
@@ -986,6 +1021,7 @@ static const struct test tests[] = {
     {"fast stats are close to exact ones where the textbook formula fails",
      fast_stats_are_close_to_exact_ones_where_the_textbook_formula_fails},
     {"stats say what NaN and infinity do", stats_say_what_nan_and_infinity_do},
+    {"stats know one zero", stats_know_one_zero},
     {"stats that saw nothing can be presented and combined",
      stats_that_saw_nothing_can_be_presented_and_combined},
     {"histogram counts bytes by value", histogram_counts_bytes_by_value},
@@ -1000,6 +1036,7 @@ static const struct test tests[] = {
     {"field is a temperature in steps of a 1024th", field_is_a_temperature_in_steps_of_a_1024th},
     {"mandelbrot agrees with a plain loop for any chunks",
      mandelbrot_agrees_with_a_plain_loop_for_any_chunks},
+    {"mandelbrot points leave when farther than 2", mandelbrot_points_leave_when_farther_than_2},
     {"mandelbrot needs no output", mandelbrot_needs_no_output},
     {"primes are as many as tables say", primes_are_as_many_as_tables_say},
     {"primes are marked whatever the chunks", primes_are_marked_whatever_the_chunks},

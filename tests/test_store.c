@@ -506,16 +506,21 @@ static size_t count_decoding(unsigned flags, size_t n, const unsigned *values, s
     return n_bytes;
 }
 
-static void make_counted(const char *path, hsize_t chunk)
+/* Two chunks wide, n high; each is larger than HDF5's own cache of 1 MiB. */
+enum { COUNTED = 1500 };
+
+static void make_counted(const char *path, hsize_t n)
 {
-    hsize_t extent[2] = {2 * chunk, 2 * chunk}, piece[2] = {chunk, chunk};
+    const hsize_t chunk = COUNTED;
+    hsize_t extent[2] = {n * chunk, 2 * chunk}, piece[2] = {chunk, chunk};
     hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
     hid_t creation = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(2, extent, NULL);
     H5Pset_chunk(creation, 2, piece);
     H5Pset_filter(creation, COUNTING_FILTER, 0, 0, NULL);
+    H5Pset_deflate(creation, 1);
     hid_t dataset =
         H5Dcreate2(file, "data", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
-    unsigned char *data = calloc(4 * chunk, chunk);
+    unsigned char *data = calloc(2 * n * chunk, chunk);
     CU_ASSERT(H5Dwrite(dataset, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
     free(data);
     H5Dclose(dataset);
@@ -531,11 +536,28 @@ static void a_large_chunk_of_the_file_that_is_read_in_parts_is_decoded_once(void
     const struct bq_space grid = {2, {500, 500}};
     char words[96];
     CU_ASSERT(H5Zregister(&filter) >= 0);
-    make_counted(in_folder("counted.h5"), 1500); /* 2.25 MB, more than HDF5's cache of 1 MiB */
+    make_counted(in_folder("counted.h5"), 2);
     n_decoded = 0;
     free(read_all(in_folder("counted.h5"), &grid, words, BQ_U8));
     CU_ASSERT_EQUAL(n_decoded, 4);
-    CHECK_TEXT(words, "uint8, chunked 1500 x 1500, counting");
+    CHECK_TEXT(words, "uint8, chunked 1500 x 1500, counting + deflate 1");
+}
+
+static void decoded_chunks_are_dropped_when_there_are_too_many(void)
+{
+    const unsigned n = 20; /* 40 chunks of 2.15 MiB, more than 64 MiB */
+    struct bq_error err = {.text = ""};
+    make_counted(in_folder("counted-long.h5"), n);
+    struct bq_input *input = bq_input_open(in_folder("counted-long.h5"), "data", &err);
+    CU_ASSERT_FATAL(input != NULL);
+    n_decoded = 0;
+    for (uint64_t i = 0; i < 2 * n + 1; i++) { /* one element of each, and of the first again */
+        char element;
+        uint64_t offset[2] = {i / 2 % n * COUNTED, i % 2 * COUNTED};
+        CU_ASSERT_EQUAL(bq_input_read(input, offset, (uint64_t[]){1, 1}, &element, &err), 0);
+    }
+    CU_ASSERT_EQUAL(n_decoded, 2 * n + 1);
+    bq_input_close(input);
 }
 
 static void a_filter_that_is_missing_is_named(void)
@@ -556,12 +578,13 @@ struct reader {
     unsigned first, n_wrong;
 };
 
-/* Rows first, first + 2, ... of 200 x 100; element = row + column. */
+/* Rows first, first + 2, ... of 200 x 100, again and again; element = row + column. */
 static void *read_rows(void *data)
 {
     struct reader *reader = data;
     uint16_t row[100];
-    for (unsigned y = reader->first; y < 200; y += 2) {
+    for (unsigned i = 0; i < 2000; i++) {
+        unsigned y = (reader->first + 2 * i) % 200;
         struct bq_error err;
         uint64_t bad[2] = {200, 0};
         if (bq_input_read(reader->input, (uint64_t[]){y, 0}, (uint64_t[]){1, 100}, row, &err) != 0)
@@ -659,6 +682,8 @@ int main(void)
         {"a damaged chunk is named with the reason", a_damaged_chunk_is_named_with_the_reason},
         {"a large chunk of the file that is read in parts is decoded once",
          a_large_chunk_of_the_file_that_is_read_in_parts_is_decoded_once},
+        {"decoded chunks are dropped when there are too many",
+         decoded_chunks_are_dropped_when_there_are_too_many},
         {"a filter that is missing is named", a_filter_that_is_missing_is_named},
         {"two threads may read at once", two_threads_may_read_at_once},
         {"no memory is an error and leaks nothing", no_memory_is_an_error_and_leaks_nothing},

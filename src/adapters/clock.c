@@ -23,8 +23,3 @@ uint64_t bq_now_date(void)
 {
     return read_clock(CLOCK_REALTIME);
 }
-
-double bq_process_cpu(void)
-{
-    return (double)read_clock(CLOCK_PROCESS_CPUTIME_ID) / 1e9;
-}

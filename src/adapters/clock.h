@@ -7,6 +7,5 @@
 uint64_t bq_now(void);      /* monotonic; the same for all processes of a machine */
 uint64_t bq_now_cpu(void);  /* time that this thread has been on a core; about 0.8 us a call */
 uint64_t bq_now_date(void); /* since 1970 */
-double bq_process_cpu(void); /* seconds on a core, all threads */
 
 #endif

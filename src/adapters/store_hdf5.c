@@ -173,8 +173,10 @@ hid_t store_select(hid_t space, const struct bq_space *whole, bool is_scalar,
 /* HDF5 keeps 1 MiB of decoded chunks, and a chunk that is larger not at all: each read of a part
  * of it would decode it again. Blocks are read in C order, so a chunk of the file is finished with
  * when one row of chunks (all axes but the first) is: keep that row, or 4 chunks when a row is
- * less, or 64 MiB when it is more, but one chunk always. Chunks that were read in full go first
- * (1.0). */
+ * less, or 64 MiB when it is more, but one chunk always.
+ *
+ * The last number prefers to drop chunks that were read in full. It must be below 1: at 1 HDF5 1.10
+ * drops no others, and the cache grows without bound when chunks are read in part. */
 void store_set_cache(hid_t access, const struct bq_space *space, const struct bq_space *chunk,
                      size_t element)
 {
@@ -192,7 +194,7 @@ void store_set_cache(hid_t access, const struct bq_space *space, const struct bq
     keep = keep > most ? most : keep < least ? least : keep;
     keep = keep < bytes ? bytes : keep;
     double n = keep / bytes;
-    H5Pset_chunk_cache(access, slots[n < 50 ? 0 : n < 500 ? 1 : 2], (size_t)keep, 1.0);
+    H5Pset_chunk_cache(access, slots[n < 50 ? 0 : n < 500 ? 1 : 2], (size_t)keep, 0.75);
 }
 
 /* -- opening and reading

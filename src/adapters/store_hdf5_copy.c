@@ -23,8 +23,6 @@ struct copying {
 
 static bool is_dropped(const struct copying *copying, const char *name)
 {
-    if (strcmp(name, "DIMENSION_LIST") == 0 || strcmp(name, "REFERENCE_LIST") == 0)
-        return true;
     if (copying->is_scale_to_array && (strcmp(name, "CLASS") == 0 || strcmp(name, "NAME") == 0))
         return true;
     /* netCDF wants this one to have the type of its variable. */
@@ -203,8 +201,7 @@ int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, co
     for (int axis = 0; axis < space->rank && !attaching.has_failed; axis++) {
         /* A scale that cannot be found in the input (it was deleted) is passed over. */
         attaching.extent = space->extent[axis];
-        if (like->info.space.extent[axis] == attaching.extent &&
-            H5DSget_num_scales(like->dataset, (unsigned)axis) > 0)
+        if (H5DSget_num_scales(like->dataset, (unsigned)axis) > 0)
             H5DSiterate_scales(like->dataset, (unsigned)axis, NULL, attach_scale, &attaching);
     }
     return attaching.has_failed ? -1 : 0;

@@ -49,6 +49,7 @@ FILE *bq_whole_open(struct bq_whole_file *file, const char *path, struct bq_erro
     } else if (stat(path, &is) == 0 && !S_ISREG(is.st_mode)) {
         file->f = fopen(path, "wb"); /* a folder fails here, with the right words */
     } else {
+        errno = ENOMEM; /* for temp_name; mkstemp has its own */
         file->temp = temp_name(path);
         int fd = file->temp ? mkstemp(file->temp) : -1; /* 0600, O_EXCL */
         if (fd < 0 && file->temp) {

@@ -22,6 +22,7 @@ int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_demo(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_view(int argc, char **argv, const struct bq_cli *cli);
 
 /* argp_parse with our exit codes; 0, or the exit code to return. */
 int bq_cli_parse(const struct argp *argp, int argc, char **argv, void *input,

@@ -14,7 +14,7 @@ static void put(void *context, const char *text)
     fputs(text, stdout);
 }
 
-static int show(void *context, const struct bq_report *report, struct bq_error *err)
+static int show(void *context, struct bq_report *report, struct bq_error *err)
 {
     const struct bq_exec_options *options = context;
     bool to_stdout = options->json && options->json[0] == '-' && !options->json[1];

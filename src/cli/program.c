@@ -21,6 +21,7 @@ static const struct command commands[] = {
     {"run", bq_cmd_run, "run a job: a kernel over every chunk of a dataset"},
     {"plan", bq_cmd_plan, "a dry run: chunks, bytes, memory, leases; writes nothing"},
     {"make", bq_cmd_make, "make a dataset, in parallel, from a seed"},
+    {"view", bq_cmd_view, "2-D datasets as a picture, side by side"},
     {"kernels", bq_cmd_kernels, "what is built in, with parameters, units and defaults"},
     {"demo", bq_cmd_demo, "concurrency and parallelism in one picture (simulated waits)"},
 };

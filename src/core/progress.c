@@ -63,7 +63,9 @@ static bool has_evidence(const struct bq_progress *progress, uint64_t now_ns, ui
 static void put_rate(double rate, char *out, size_t size)
 {
     char n[32];
-    if (rate >= 10)
+    if (rate >= 1e15) /* no such machine, but the conversion below must hold */
+        snprintf(out, size, "%.0e/s", rate);
+    else if (rate >= 10)
         snprintf(out, size, "%s/s", bq_text_count((uint64_t)(rate + 0.5), n, sizeof n));
     else if (rate >= 1)
         snprintf(out, size, "%.1f/s", rate);

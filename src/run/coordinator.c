@@ -27,7 +27,8 @@ struct coordinator {
     struct bq_output *output;
     struct bq_merge merge;
     struct bq_progress progress;
-    uint64_t epoch, last_accept, n_messages, request_ns, n_requests;
+    uint64_t epoch, last_accept, n_messages;
+    uint64_t cpu_at; /* this thread's, when the step began */
     uint32_t n_open; /* kitchens that have not reported or refused */
     double svc_ns;
     char why[200];   /* the last failure told, for GIVE_UP */
@@ -289,6 +290,7 @@ static int open_step(struct coordinator *c)
     unsigned char *bytes = bq_alloc(1, size);
     if (!bytes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
+    c->cpu_at = bq_now_cpu();
     c->epoch = c->last_accept = bq_now();
     c->report->start_ns = bq_now_date();
     int rc = 0;
@@ -365,7 +367,7 @@ static void describe(struct coordinator *c, const struct bq_hello *hello)
     r->n_chunks = c->recipe->plan.n_chunks;
     r->n_machines = c->transport->n_machines;
     r->makespan_ns = c->last_accept - c->epoch;
-    r->coordinator_cpu = bq_process_cpu();
+    r->coordinator_cpu = (double)(bq_now_cpu() - c->cpu_at) / 1e9;
     r->n_messages = c->n_messages;
     r->svc_ns = c->svc_ns;
     for (size_t k = 0; k < r->n_kitchens; k++) {

@@ -104,7 +104,7 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
 
 static int run_step(struct bq_session *s, const struct bq_job *job, const struct bq_step *step,
                     const struct bq_session_options *o,
-                    int (*done)(void *, const struct bq_report *, struct bq_error *), void *context,
+                    int (*done)(void *, struct bq_report *, struct bq_error *), void *context,
                     bool *is_partial, struct bq_error *err)
 {
     uint32_t n = bq_session_n_kitchens(s);
@@ -139,7 +139,7 @@ static int run_step(struct bq_session *s, const struct bq_job *job, const struct
 
 int bq_session_run(struct bq_session *s, const struct bq_job *job,
                    const struct bq_session_options *options,
-                   int (*done)(void *context, const struct bq_report *report, struct bq_error *err),
+                   int (*done)(void *context, struct bq_report *report, struct bq_error *err),
                    void *context, struct bq_error *err)
 {
     bool is_partial = false;

@@ -28,12 +28,12 @@ struct bq_session_options {
     bool is_terminal, is_quiet;
 };
 
-/* The coordinator: runs the job's steps in order, calling done with each step's report (which it
- * frees afterwards). Stops at the first that fails. Returns an exit code; err says why when it is
+/* The coordinator: runs the job's steps in order, calling done with each step's report (freed
+ * afterwards, unless done copies and then zeroes it). Stops at the first that fails. Returns an exit code; err says why when it is
  * not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an orderly way. */
 int bq_session_run(struct bq_session *session, const struct bq_job *job,
                    const struct bq_session_options *options,
-                   int (*done)(void *context, const struct bq_report *report, struct bq_error *err),
+                   int (*done)(void *context, struct bq_report *report, struct bq_error *err),
                    void *context, struct bq_error *err);
 
 /* Ends the kitchens (when coordinator) and the transport. */
