@@ -42,7 +42,7 @@ static const char *message_of(const char *text, size_t n, struct bq_error *err)
 /* Up to four of: a byte changed, put in, taken out, a stretch copied elsewhere. */
 static size_t mutate(char *text, size_t n, size_t max, uint64_t *random)
 {
-    static const char favourites[] = "\n\n  :-[]{},&*!|>'\"#%?<@`\t0x.~\\/";
+    static const char favourites[] = "\n\n  :-[]{},&*!|>'\"#%?<@`0x.~\\/";
     for (uint64_t k = 1 + next_random(random) % 4; k > 0 && n > 1; k--) {
         size_t at = next_random(random) % n, from = next_random(random) % n;
         char c = favourites[next_random(random) % (sizeof favourites - 1)];
@@ -201,6 +201,10 @@ static void no_text(void)
                  wrong[i].line, (unsigned)wrong[i].byte);
         CHECK_TEXT(message_of(wrong[i].text, wrong[i].n, &err), want);
     }
+    struct bq_error tab;
+    static const char tabbed[] = "kernel: oven\n? a : \t: b\n  c\n";
+    CHECK_TEXT(message_of(tabbed, sizeof tabbed - 1, &tab),
+               "job.yaml:2: holds a tab; write spaces instead");
     static const char good[] = "\xef\xbb\xbfkernel: oven\r\nname: \xe2\x82\xac\xf0\x9f\x8d\x9e\r\n";
     struct bq_error err;
     CHECK_TEXT(message_of(good, sizeof good - 1, &err), "");

@@ -472,6 +472,9 @@ static void stats_of_the_largest_integers_do_not_overflow(void)
     CU_ASSERT_EQUAL(real("mean"), -0.5);
     CU_ASSERT_EQUAL(real("variance"), 0x1p126);
     CU_ASSERT_EQUAL(real("min"), -0x1p63);
+    reduce(&kit, BQ_I64, (const int64_t[]){INT64_MIN, INT64_MIN}, 2, 2);
+    CU_ASSERT_EQUAL(real("sum"), -0x1p64);
+    reduce(&kit, BQ_I64, s, 70000, 1);
     CU_ASSERT_EQUAL(integer("max"), INT64_MAX);
 }
 
@@ -836,7 +839,7 @@ static void field_is_a_temperature_in_steps_of_a_1024th(void)
         frame_jump =
             fmax(frame_jump, i >= 128 * 128 ? fabs((double)T[i] - (double)T[i - 128 * 128]) : 0);
     }
-    CU_ASSERT_TRUE(jump > 0.5 && jump < 3); /* smooth but for the noise, in space and in time */
+    CU_ASSERT_TRUE(jump > 0.5 && jump < 2); /* smooth but for the noise, in space and in time */
     CU_ASSERT_TRUE(frame_jump > 0.5 && frame_jump < 9);
     free(T);
 }

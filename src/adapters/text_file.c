@@ -35,6 +35,9 @@ static int check(const char *path, const char *text, size_t n, struct bq_error *
     int line = 1;
     for (size_t i = 0; i < n;) {
         size_t step = character(p + i);
+        if (p[i] == '\t')
+            return bq_fail(err, BQ_EXIT_USAGE, "%s:%d: holds a tab; write spaces instead", path,
+                           line);
         if (step == 0)
             return bq_fail(err, BQ_EXIT_USAGE,
                            "%s:%d: byte 0x%02x is not text; a job file is written in UTF-8", path,

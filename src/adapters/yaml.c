@@ -1,10 +1,9 @@
 /* What libfyaml 0.7.12 leaves to us, each measured:
  *
- *   - it ends a text silently at a NUL or at a byte that is not UTF-8: bq_text_file_read refuses
- * both;
+ *   - it ends a text silently at a NUL or a byte that is not UTF-8: bq_text_file_read refuses both;
+ *   - a tab after the ':' of a "? key" makes it free a block twice: bq_text_file_read refuses tabs;
  *   - resolving a document copies what each alias stands for, without a limit: we do not resolve;
- *   - its check for double keys takes a minute for 1 MiB of keys: it is off, bq_yaml_map has its
- * own;
+ *   - its check for double keys takes a minute for 1 MiB of keys: it is off, bq_yaml_map has one;
  *   - 50,000 anchors take 10 s: MAX_ANCHORS;
  *   - an alias may hold a path (*a/b), whose reader has had several overruns: refused.
  *

@@ -7,6 +7,7 @@
 struct shares {
     double cooking, ready, oven, lock, message, idle, idle_at_end;
     double waiting; /* oven + lock + message */
+    double coordinator; /* share of the run that its thread was on a core */
     uint64_t n_cooks;
     uint64_t n_chunks_open;
     const struct bq_kitchen_report *last; /* the kitchen that was busy longest */
@@ -73,6 +74,7 @@ static struct shares shares_of(const struct bq_report *report)
     is.message = (double)sum[BQ_PASS] / all;
     is.idle = (double)sum[BQ_N_STATES] / all;
     is.waiting = is.oven + is.lock + is.message;
+    is.coordinator = report->coordinator_cpu * 1e9 / (double)report->makespan_ns;
     is.idle_at_end = (double)at_end / all;
     is.is_one_late = report->n_kitchens > 1 && latest - second > report->makespan_ns / 10;
     return is;
@@ -105,6 +107,11 @@ static const char *waiting_verdict(const struct shares *is, char *out, size_t si
                  "%s waiting for the file library's lock (%u %%): larger chunks, or more kitchens "
                  "with fewer cooks each",
                  how_much(is->lock), percent(is->lock));
+    } else if (is->coordinator >= 0.4) {
+        snprintf(out, size,
+                 "%s waiting for the coordinator (%u %%), which was on a core %u %% of the time: "
+                 "it writes the output as fast as it can",
+                 how_much(is->message), percent(is->message), percent(is->coordinator));
     } else {
         snprintf(out, size,
                  "%s waiting for messages (%u %%): larger chunks or larger leases (schedule)",
