@@ -836,6 +836,7 @@ static void field_is_a_temperature_in_steps_of_a_1024th(void)
         CU_ASSERT_TRUE(T[i] >= 268 && T[i] <= 310);
         CU_ASSERT_EQUAL(T[i] * 1024, floorf(T[i] * 1024));
         jump = fmax(jump, i % 128 ? fabs((double)T[i] - (double)T[i - 1]) : 0);
+        jump = fmax(jump, i / 128 % 128 ? fabs((double)T[i] - (double)T[i - 128]) : 0);
         frame_jump =
             fmax(frame_jump, i >= 128 * 128 ? fabs((double)T[i] - (double)T[i - 128 * 128]) : 0);
     }
