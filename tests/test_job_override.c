@@ -33,11 +33,11 @@ static const char *set_message(const char *text, const char *set, struct bq_erro
 static void input_from_outside(void)
 {
     struct bq_error err;
-    struct bq_override over = {.input = "x.h5:/a/b", .output = "y.h5:/c"};
+    struct bq_override over = {.input = "d:/x.h5:/a/b", .output = "y.h5:/c"};
     struct bq_job *job = read_over("kernel: brighten\n", &over, &err);
     CHECK_TEXT(err.text, "");
     CU_ASSERT_PTR_NOT_NULL_FATAL(job);
-    CHECK_TEXT(job->steps->input.file, "x.h5");
+    CHECK_TEXT(job->steps->input.file, "d:/x.h5");
     CHECK_TEXT(job->steps->input.dataset, "/a/b");
     CU_ASSERT_EQUAL(job->steps->input.line, 0);
     CHECK_TEXT(job->steps->output.dataset, "/c");

@@ -9,16 +9,9 @@
 #define KIB (UINT64_C(1) << 10)
 #define MIB (UINT64_C(1) << 20)
 
-static struct bq_space space_of(int rank, const uint64_t *extent)
-{
-    struct bq_space space = {.rank = rank};
-    for (int i = 0; i < rank; i++)
-        space.extent[i] = extent[i];
-    return space;
-}
-
 #define SPACE(...)                                                                                 \
-    space_of(sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), (uint64_t[]){__VA_ARGS__})
+    ((struct bq_space){.rank = sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t),               \
+                       .extent = {__VA_ARGS__}})
 #define SHAPE(...) ((uint64_t[BQ_MAX_RANK]){__VA_ARGS__})
 
 /* Counts each cell of each chunk; true when every element is covered once and nothing else is. */

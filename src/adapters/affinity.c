@@ -21,7 +21,7 @@ static void share_out(struct bq_place_on_machine *place, const int *core, unsign
     unsigned n = place->n_allowed;
     unsigned from = 0, to = n;
     place->is_exclusive = 1;
-    if (n == place->n_machine && machine_ranks > 1) {
+    if (machine_ranks > 1) {
         from = (unsigned)((uint64_t)n * machine_rank / machine_ranks);
         to = (unsigned)((uint64_t)n * (machine_rank + 1) / machine_ranks);
         if (machine_ranks > n) {

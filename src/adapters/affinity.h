@@ -19,9 +19,8 @@ struct bq_place_on_machine {
     int is_exclusive;        /* no other kitchen's share has any of these */
 };
 
-/* machine_rank: among the machine_ranks kitchens of this machine. When the launcher let every rank
- * use the whole machine, the cores are dealt in equal runs; when it bound ranks to cores, what it
- * gave is the share. */
+/* The cores that this process may use, dealt in equal runs to the machine_ranks kitchens that may use
+ * the same ones; this is number machine_rank of them. */
 int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
                      unsigned machine_ranks, struct bq_error *err);
 

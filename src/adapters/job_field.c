@@ -81,7 +81,7 @@ static int place_read(struct bq_yaml *yaml, struct bq_place *place, const struct
     return 0;
 }
 
-/* The policy is set first without its block, so that each error has its own line. */
+/* The policy is set alone first, so that each error has its own line. */
 static int schedule_read(struct bq_yaml *yaml, struct bq_schedule *schedule,
                          const struct bq_yaml_pair *pair, struct bq_error *err)
 {
@@ -96,7 +96,7 @@ static int schedule_read(struct bq_yaml *yaml, struct bq_schedule *schedule,
     }
     if (bq_schedule_set(schedule, texts[0], NULL, err))
         return bq_yaml_at(yaml, lines[0], err);
-    if (texts[1] && bq_schedule_set(schedule, texts[0], texts[1], err))
+    if (bq_schedule_set(schedule, texts[0], texts[1], err))
         return bq_yaml_at(yaml, lines[1], err);
     return 0;
 }

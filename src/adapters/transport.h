@@ -6,6 +6,7 @@
 #ifndef BQ_ADAPTERS_TRANSPORT_H
 #define BQ_ADAPTERS_TRANSPORT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,8 +36,10 @@ struct bq_transport_ops {
 struct bq_transport {
     const struct bq_transport_ops *ops;
     uint32_t rank, n_ranks;               /* rank 0 is the coordinator */
-    uint32_t machine_rank, machine_ranks; /* among the kitchens of this machine; 0 of 1 at rank 0 */
     uint32_t n_machines;
+    /* Among the kitchens of this machine that may use the same cores as this rank. */
+    uint32_t machine_rank, machine_ranks;
+    bool is_bound; /* the launcher gave the ranks of this machine different cores */
 };
 
 /* Takes the parcel over, also on failure. */
@@ -66,6 +69,9 @@ int bq_transport_local(struct bq_transport *ends[2], struct bq_error *err);
 
 /* Whether a launcher started this process as one of several ranks. */
 int bq_mpi_is_launched(void);
+
+/* How many ranks the launcher says that it started; 1 when it does not say. */
+long bq_mpi_expected_ranks(void);
 
 /* Starts MPI (FUNNELED: the calling thread is the only one that may use it). All ranks. */
 struct bq_transport *bq_transport_mpi(struct bq_error *err);

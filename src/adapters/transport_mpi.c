@@ -11,6 +11,7 @@
 #include "adapters/transport.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include <mpi.h>
+#include <xxhash.h>
 
 #include "base/heap.h"
 
@@ -277,6 +279,15 @@ static void find_bell(struct mpi *m, const char *folder, uint32_t rank)
     m->bell[rank] = bell;
 }
 
+/* Which cores this process may use, as a number that differs when they do. */
+static uint64_t cores_hash(void)
+{
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    return XXH3_64bits(&set, sizeof set);
+}
+
 /* Collective, as all of start-up: who is on which machine, and the doorbells between them. Where
  * a doorbell cannot be had (no folder to write in) the naps remain. */
 static int meet(struct mpi *m, struct bq_error *err)
@@ -300,30 +311,33 @@ static int meet(struct mpi *m, struct bq_error *err)
     }
     MPI_Bcast(&leader, 1, MPI_INT, 0, machine);
     MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, machine);
-    int *leaders = bq_alloc(t->n_ranks, sizeof *leaders);
+    uint64_t here[2] = {(uint64_t)leader, cores_hash()};
+    uint64_t(*all)[2] = bq_alloc(t->n_ranks, sizeof *all);
     m->bell = bq_alloc(t->n_ranks, sizeof *m->bell);
-    if (!leaders || !m->bell) {
-        bq_free(leaders);
+    if (!all || !m->bell) {
+        bq_free(all);
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     }
-    MPI_Allgather(&leader, 1, MPI_INT, leaders, 1, MPI_INT, m->world);
+    MPI_Allgather(here, 2, MPI_UINT64_T, all, 2, MPI_UINT64_T, m->world);
     if (folder[0])
         open_door(m, folder);
     MPI_Barrier(machine);
     m->all_ring = m->door >= 0;
     for (uint32_t i = 0; i < t->n_ranks; i++) {
         bool is_peer = i != t->rank && (t->rank == 0 || i == 0);
-        bool is_here = leaders[i] == leader;
+        bool is_here = all[i][0] == here[0];
+        bool shares = is_here && i > 0 && all[i][1] == here[1];
         m->bell[i] = -1;
         if (is_peer && is_here && folder[0])
             find_bell(m, folder, i);
         if (is_peer && m->bell[i] < 0)
             m->all_ring = false;
-        t->n_machines += leaders[i] == (int)i;
-        t->machine_ranks += is_here && i > 0;
-        t->machine_rank += is_here && i > 0 && i < t->rank;
+        t->n_machines += all[i][0] == i;
+        t->machine_ranks += shares;
+        t->machine_rank += shares && i < t->rank;
+        t->is_bound |= is_here && all[i][1] != here[1];
     }
-    bq_free(leaders);
+    bq_free(all);
     MPI_Barrier(machine);
     struct sockaddr_un name;
     if (m->door >= 0 && door_name(&name, folder, t->rank) == 0)
@@ -342,7 +356,19 @@ int bq_mpi_is_launched(void)
         if (getenv(signs[i]))
             return 1;
     }
-    return 0;
+    return bq_mpi_expected_ranks() > 1;
+}
+
+long bq_mpi_expected_ranks(void)
+{
+    /* A step's tasks count only inside srun: a batch script has SLURM_NTASKS too, and is alone. */
+    static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        const char *n = getenv(signs[i]);
+        if (n)
+            return strtol(n, NULL, 10);
+    }
+    return 1;
 }
 
 struct bq_transport *bq_transport_mpi(struct bq_error *err)

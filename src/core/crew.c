@@ -211,10 +211,23 @@ bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint
             continue;
         held_some = true;
         h->left -= end - low < h->left ? end - low : h->left;
-        if (h->left == 0)
-            drop_held(crew, k, i);
+        if (end == h->first + h->count && h->left && low > h->first)
+            h->count = low - h->first;
     }
     return held_some;
+}
+
+bool bq_crew_take_ended(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held)
+{
+    struct kitchen *k = &crew->kitchen[kitchen];
+    for (uint32_t i = k->n_held; i-- > 0;) {
+        if (k->held[i].left == 0) {
+            *held = k->held[i];
+            drop_held(crew, k, i);
+            return true;
+        }
+    }
+    return false;
 }
 
 void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen)

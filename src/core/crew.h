@@ -29,10 +29,13 @@ uint32_t bq_crew_n_alive(const struct bq_crew *crew); /* those not lost, joined 
 uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease */
 
 /* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are
- * reported, done or not; returns false when the kitchen held none of them. take_back: one at a
- * time, those of a lost kitchen. hold_all: marks in the ledger what is held of a range. */
+ * reported, done or not; returns false when the kitchen held none of them; a lease is cut where the
+ * report reaches its end. take_ended: removes, one at a time, the leases in which nothing is left.
+ * take_back: likewise all of a lost kitchen. hold_all: marks in the ledger what is held of a range.
+ */
 void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held);
 bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint64_t count);
+bool bq_crew_take_ended(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
 bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
 void bq_crew_hold_all(const struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
                       uint64_t count);

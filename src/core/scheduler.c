@@ -83,7 +83,7 @@ static void answer(struct bq_scheduler *s, enum bq_action_kind kind, uint32_t ki
     s->has_answer = true;
 }
 
-/* Frees the chunks of a range that nobody else holds. */
+/* Frees the chunks of a range that are not done and that nobody holds. */
 static void release(struct bq_scheduler *s, uint64_t first, uint64_t count)
 {
     bq_ledger_release(s->ledger, first, count);
@@ -92,9 +92,22 @@ static void release(struct bq_scheduler *s, uint64_t first, uint64_t count)
         s->cursor = first;
 }
 
+/* A kitchen reports chunks of its leases. When that ends a lease in which chunks are not done (they
+ * failed, or were dropped, and its record kept them from being freed then), they are free now. */
+static bool settle(struct bq_scheduler *s, const struct bq_event *event, uint64_t count)
+{
+    struct bq_held ended;
+    bool held_some = bq_crew_settle(s->crew, event->kitchen, event->first, count);
+    while (bq_crew_take_ended(s->crew, event->kitchen, &ended)) {
+        if (bq_ledger_count_done(s->ledger, ended.first, ended.count) < ended.count)
+            release(s, ended.first, ended.count);
+    }
+    return held_some;
+}
+
 static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
 {
-    bq_crew_settle(s->crew, event->kitchen, event->first, 1);
+    settle(s, event, 1);
     if (bq_ledger_count_done(s->ledger, event->first, 1))
         return;
     struct failing *entry = NULL;
@@ -111,7 +124,10 @@ static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
     if (entry) {
         entry->chunk = event->first;
         if (++entry->n_failures < s->config.attempts) {
-            release(s, event->first, 1);
+            /* Free even where another kitchen holds it too: that is rare, and only wasteful. */
+            bq_ledger_release(s->ledger, event->first, 1);
+            if (event->first < s->cursor)
+                s->cursor = event->first;
             return;
         }
         entry->n_failures = 0;
@@ -156,14 +172,14 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         bq_crew_ask(s->crew, event->kitchen, event->count, event->tau_ns);
         break;
     case BQ_EVENT_DONE: {
-        bq_crew_settle(s->crew, event->kitchen, event->first, event->count);
         uint64_t fresh = bq_ledger_done(s->ledger, event->first, event->count);
+        settle(s, event, event->count);
         answer(s, fresh ? BQ_ACTION_ACCEPT : BQ_ACTION_DISCARD, event->kitchen, event->first,
                fresh ? fresh : event->count);
         break;
     }
     case BQ_EVENT_DROPPED:
-        if (bq_crew_settle(s->crew, event->kitchen, event->first, event->count))
+        if (settle(s, event, event->count))
             release(s, event->first, event->count);
         break;
     case BQ_EVENT_FAILED:

@@ -189,6 +189,21 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     return (x->recipe->has_input && !bench->in) || !bench->stack ? -1 : 0;
 }
 
+/* The coordinator's plan is for the file that it saw; another one here would give wrong numbers. */
+static int check_input(const struct bq_executor *x, struct bq_error *err)
+{
+    const struct bq_input_info *info = bq_input_info(x->input);
+    const struct bq_recipe *recipe = x->recipe;
+    if (info->type == recipe->in_type && info->file_bytes == recipe->file_bytes &&
+        info->file_mtime_ns == recipe->file_mtime_ns && info->space.rank == recipe->plan.space.rank &&
+        memcmp(info->space.extent, recipe->plan.space.extent,
+               (size_t)info->space.rank * sizeof *info->space.extent) == 0)
+        return 0;
+    return bq_fail(err, BQ_EXIT_FAILED,
+                   "%s is not the file that the coordinator sees (size, time or shape differ)",
+                   recipe->file);
+}
+
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const struct bq_kernel *kernel,
                                        uint32_t step, unsigned n_cooks, struct bq_error *err)
 {
@@ -209,7 +224,7 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const str
     pthread_cond_init(&x->freed, NULL);
     if (recipe->has_input) {
         x->input = bq_input_open(recipe->file, recipe->dataset, err);
-        if (!x->input)
+        if (!x->input || check_input(x, err) < 0)
             goto failed;
     }
     x->benches = bq_alloc((size_t)n_cooks * recipe->open, sizeof *x->benches);

@@ -137,11 +137,18 @@ static int ask(struct kitchen *k)
 static void warn_about_binding(struct kitchen *k)
 {
     unsigned n = k->place.n_allowed;
-    if (k->n_cooks > n && n < k->place.n_machine)
+    if (!k->transport->is_bound)
+        return;
+    if (k->n_cooks > n)
         snprintf(k->warning, sizeof k->warning,
-                 "%u cooks share %u core%s because the launcher bound this rank; "
-                 "start it with --bind-to none or --map-by slot:pe=%u",
+                 "the launcher bound %u cooks to %u core%s: start with --bind-to none or "
+                 "--map-by slot:pe=%u",
                  k->n_cooks, n, n == 1 ? "" : "s", k->n_cooks);
+    else if (n == 1 && k->place.n_machine > k->transport->n_ranks)
+        snprintf(k->warning, sizeof k->warning,
+                 "the launcher bound this kitchen to 1 of the machine's %u cores; if that is not "
+                 "meant, start with --bind-to none",
+                 k->place.n_machine);
 }
 
 static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)

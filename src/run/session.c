@@ -68,6 +68,13 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
         s->mpi = bq_transport_mpi(err);
         if (!s->mpi)
             goto failed;
+        if (s->mpi->n_ranks == 1 && bq_mpi_expected_ranks() > 1) {
+            bq_fail(err, BQ_EXIT_USAGE,
+                    "%ld copies were started, but each is alone: the launcher belongs to another "
+                    "MPI, or srun needs --mpi=pmix",
+                    bq_mpi_expected_ranks());
+            goto failed;
+        }
         if (s->mpi->n_ranks > 1) {
             s->transport = s->mpi;
             s->mpi = NULL;
