@@ -1,5 +1,5 @@
-/* One field of a step out of a job file: the long forms (maps and lists) taken apart, everything else
- * handed to bq_step_set as text. */
+/* One field of a step out of a job file: the long forms (maps and lists) taken apart, everything
+ * else handed to bq_step_set as text. */
 #ifndef BQ_ADAPTERS_JOB_FIELD_H
 #define BQ_ADAPTERS_JOB_FIELD_H
 

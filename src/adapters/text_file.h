@@ -1,5 +1,5 @@
-/* A whole text file in memory, checked to be UTF-8 text without tabs: YAML has no good use for them,
- * and "? a\n  :\tb" makes libfyaml 0.7.12 free a block twice (its issue 57). */
+/* A whole text file in memory, checked to be UTF-8 text without tabs: YAML has no good use for
+ * them, and "? a\n  :\tb" makes libfyaml 0.7.12 free a block twice (its issue 57). */
 #ifndef BQ_ADAPTERS_TEXT_FILE_H
 #define BQ_ADAPTERS_TEXT_FILE_H
 

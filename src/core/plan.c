@@ -23,7 +23,8 @@ int bq_plan_make(struct bq_plan *plan, const struct bq_space *space, const uint6
                        space->rank);
     if (bq_space_elements(space) == UINT64_MAX)
         return bq_fail(err, BQ_EXIT_USAGE, "the dataset has more than 2^64 elements");
-    struct bq_plan made = {.space = *space, .n_chunks = 1};
+    /* Of an empty dataset the other axes do not count, however long: 0 stays 0. */
+    struct bq_plan made = {.space = *space, .n_chunks = bq_space_elements(space) > 0};
     struct bq_space whole = {.rank = space->rank};
     for (int i = 0; i < space->rank; i++) {
         if (chunk[i] == 0)

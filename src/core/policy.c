@@ -61,7 +61,7 @@ uint64_t bq_policy_min(uint32_t n_kitchens, uint32_t n_cooks, double svc, double
     if (!(tau > 0) || !(svc > 0))
         return 1;
     double n = 2.0 * n_kitchens * n_cooks * svc / tau;
-    if (n > 1e15)
+    if (!(n < 1e15)) /* or not a number: both were infinite */
         n = 1e15;
     return at_least((uint64_t)n + (n > (double)(uint64_t)n), 1);
 }
@@ -94,7 +94,9 @@ void bq_policy_dealt(const struct bq_schedule *schedule, uint64_t n_chunks, uint
         *count = share(n_chunks, kitchen + 1, n_kitchens) - *first;
     } else if (schedule->policy == BQ_CYCLIC) {
         uint64_t block = cyclic_block(schedule, n_chunks, n_kitchens);
-        clip(n_chunks, ((unsigned __int128)j * n_kitchens + kitchen) * block, block, first, count);
+        unsigned __int128 turn = (unsigned __int128)j * n_kitchens + kitchen;
+        if (turn < n_chunks) /* else past the end, and the product might wrap */
+            clip(n_chunks, turn * block, block, first, count);
     }
 }
 

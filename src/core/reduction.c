@@ -157,16 +157,25 @@ static bool has_ancestor(const struct bq_reduction *r, struct bq_node node)
     return false;
 }
 
-/* Rare: only where two kitchens worked on the same chunks. */
+/* Rare: only where two kitchens worked on the same chunks. Goes down the tree or through the table,
+ * whichever is shorter: a node may stand for billions of chunks. */
 static void erase_below(struct bq_reduction *r, struct bq_node node)
 {
+    uint64_t size = bq_node_size(node);
+    if (size > r->n_slots) {
+        for (size_t i = 0; i < r->n_slots; i++) {
+            if (r->slots[i].use == USED && r->slots[i].first - node.first < size &&
+                r->slots[i].level <= node.level)
+                erase(r, i);
+        }
+        return;
+    }
     size_t slot = find(r, node);
     if (slot != SIZE_MAX) {
         erase(r, slot);
     } else if (node.level > 0) {
-        uint64_t half = bq_node_size(node) / 2;
         erase_below(r, (struct bq_node){node.first, node.level - 1});
-        erase_below(r, (struct bq_node){node.first + half, node.level - 1});
+        erase_below(r, (struct bq_node){node.first + size / 2, node.level - 1});
     }
 }
 

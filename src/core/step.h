@@ -1,6 +1,6 @@
-/* One step's fields from text. A job file, a flag and --set all end here, so that a value is checked
- * once and refused with the same words wherever it came from. The kind of a value is that of its
- * key: quotes in a job file change nothing.
+/* One step's fields from text. A job file, a flag and --set all end here, so that a value is
+ * checked once and refused with the same words wherever it came from. The kind of a value is that
+ * of its key: quotes in a job file change nothing.
  *
  * Errors name the key and the value; the caller puts the place ("jobs/x.yaml:7", "--set ...") in
  * front. On an error the field keeps its old value. */

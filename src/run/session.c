@@ -56,6 +56,15 @@ static int start_local(struct bq_session *s, struct bq_error *err)
     return 0;
 }
 
+/* Copies that do not know of each other would all write the same output. */
+static void fail_alone(struct bq_error *err)
+{
+    bq_fail(err, BQ_EXIT_USAGE,
+            "%ld copies were started, but each is alone: srun needs --mpi=pmix, or the launcher "
+            "belongs to another MPI",
+            bq_mpi_expected_ranks());
+}
+
 struct bq_session *bq_session_create(const struct bq_registry *registry, struct bq_error *err)
 {
     struct bq_session *s = bq_alloc(1, sizeof *s);
@@ -69,16 +78,17 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
         if (!s->mpi)
             goto failed;
         if (s->mpi->n_ranks == 1 && bq_mpi_expected_ranks() > 1) {
-            bq_fail(err, BQ_EXIT_USAGE,
-                    "%ld copies were started, but each is alone: the launcher belongs to another "
-                    "MPI, or srun needs --mpi=pmix",
-                    bq_mpi_expected_ranks());
+            fail_alone(err);
             goto failed;
         }
         if (s->mpi->n_ranks > 1) {
             s->transport = s->mpi;
             s->mpi = NULL;
         }
+    }
+    if (!bq_mpi_is_launched() && bq_mpi_expected_ranks() > 1) {
+        fail_alone(err);
+        goto failed;
     }
     if (!s->transport && start_local(s, err) < 0)
         goto failed;

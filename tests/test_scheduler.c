@@ -1,0 +1,741 @@
+/* Stories of the scheduler: tell it what happened, expect what it wants done. */
+#include "core/scheduler.h"
+
+#include "cunit.h"
+
+#define MS UINT64_C(1000000)
+#define SECOND UINT64_C(1000000000)
+
+static struct bq_scheduler *s;
+static uint64_t now;
+
+static void begin(enum bq_policy policy, uint64_t block, uint64_t n_chunks, uint32_t n_kitchens)
+{
+    struct bq_scheduler_config config = {.n_chunks = n_chunks, .n_kitchens = n_kitchens,
+                                         .schedule = {.policy = policy, .block = block}};
+    struct bq_error err = {0};
+    s = bq_scheduler_create(&config, &err);
+    now = 5 * SECOND;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+}
+
+static void check(void)
+{
+    const char *broken = bq_scheduler_check(s);
+    if (broken)
+        printf("\n    broken: %s\n", broken);
+    CU_ASSERT_PTR_NULL(broken);
+}
+
+static void end(void)
+{
+    check();
+    bq_scheduler_destroy(s);
+    s = NULL;
+}
+
+/* -- tell ----------------------------------------------------------------------------------------- */
+
+static void tell(struct bq_event event)
+{
+    bq_scheduler_tell(s, now, &event);
+    check();
+}
+
+static void join(uint32_t kitchen, uint32_t n_cooks)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_JOIN, .kitchen = kitchen, .n_cooks = n_cooks});
+}
+
+static void request(uint32_t kitchen, uint64_t unstarted, double tau_ns)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_REQUEST, .kitchen = kitchen, .count = unstarted,
+                           .tau_ns = tau_ns});
+}
+
+static void range(enum bq_event_kind kind, uint32_t kitchen, uint64_t first, uint64_t count)
+{
+    tell((struct bq_event){.kind = kind, .kitchen = kitchen, .first = first, .count = count});
+}
+
+static void failed(uint32_t kitchen, uint64_t chunk)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_FAILED, .kitchen = kitchen, .first = chunk});
+}
+
+static void lost(uint32_t kitchen)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
+}
+
+static void dropped(uint32_t kitchen, uint64_t first, uint64_t count)
+{
+    range(BQ_EVENT_DROPPED, kitchen, first, count);
+}
+
+/* -- expect --------------------------------------------------------------------------------------- */
+
+static struct bq_action action;
+
+static void expect_at(int line, enum bq_action_kind kind, uint32_t kitchen, uint64_t first,
+                      uint64_t count)
+{
+    static const char *const name[] = {"ACCEPT", "DISCARD", "GIVE_UP", "LEASE", "REVOKE", "CLOSE"};
+    bool is = bq_scheduler_ask(s, now, &action);
+    bool is_right = is && action.kind == kind && action.kitchen == kitchen &&
+                    (kind == BQ_ACTION_CLOSE || (action.first == first && action.count == count));
+    if (!is_right)
+        printf("\n    line %d: got %s %u %llu %llu, want %s %u %llu %llu\n", line,
+               is ? name[action.kind] : "nothing", action.kitchen,
+               (unsigned long long)action.first, (unsigned long long)action.count, name[kind],
+               kitchen, (unsigned long long)first, (unsigned long long)count);
+    CU_ASSERT(is_right);
+    check();
+}
+
+static void expect_nothing_at(int line)
+{
+    bool is = bq_scheduler_ask(s, now, &action);
+    if (is)
+        printf("\n    line %d: got an action of kind %d for kitchen %u\n", line, (int)action.kind,
+               action.kitchen);
+    CU_ASSERT_FALSE(is);
+}
+
+#define EXPECT(kind, kitchen, first, count)                                                        \
+    expect_at(__LINE__, BQ_ACTION_##kind, kitchen, first, count)
+#define EXPECT_NOTHING() expect_nothing_at(__LINE__)
+
+/* A kitchen reports that all of these are done, and all are new. */
+#define DONE(kitchen, first, count)                                                                \
+    do {                                                                                           \
+        range(BQ_EVENT_DONE, kitchen, first, count);                                               \
+        EXPECT(ACCEPT, kitchen, first, count);                                                     \
+    } while (0)
+
+/* -- leases --------------------------------------------------------------------------------------- */
+
+static void the_first_leases_need_no_message(void)
+{
+    begin(BQ_GUIDED, 0, 100, 5);
+    EXPECT_NOTHING();
+    for (uint32_t k = 0; k < 5; k++)
+        join(k, 2);
+    EXPECT_NOTHING();
+    DONE(3, 30, 10); /* a half share: kitchen 3 has 30 .. 39 */
+    request(3, 0, 1e6);
+    EXPECT(LEASE, 3, 50, 5); /* and the next one begins where the first leases end */
+    EXPECT_NOTHING();
+    end();
+}
+
+static void starving_kitchens_are_served_first_and_then_in_order(void)
+{
+    begin(BQ_DYNAMIC, 1, 100, 5);
+    for (uint32_t k = 0; k < 5; k++)
+        DONE(k, k, 1);
+    request(4, 3, 0);
+    request(2, 1, 0);
+    request(3, 0, 0);
+    request(0, 0, 0);
+    request(1, 7, 0);
+    EXPECT(LEASE, 3, 5, 1);
+    EXPECT(LEASE, 0, 6, 1);
+    EXPECT(LEASE, 4, 7, 1);
+    EXPECT(LEASE, 2, 8, 1);
+    EXPECT(LEASE, 1, 9, 1);
+    EXPECT_NOTHING();
+    end();
+}
+
+static void a_kitchen_that_asks_again_because_it_starves_moves_ahead(void)
+{
+    begin(BQ_DYNAMIC, 1, 100, 3);
+    request(0, 2, 0);
+    request(1, 2, 0);
+    request(1, 0, 0);
+    request(0, 1, 0); /* and one that asks twice stands in line once */
+    EXPECT(LEASE, 1, 3, 1);
+    EXPECT(LEASE, 0, 4, 1);
+    EXPECT_NOTHING();
+    end();
+}
+
+static void guided_leases_are_half_a_share_of_what_is_left(void)
+{
+    begin(BQ_GUIDED, 0, 1000, 2); /* first leases: 250 each */
+    request(0, 0, 1e6);
+    EXPECT(LEASE, 0, 500, 125);
+    request(1, 0, 1e6);
+    EXPECT(LEASE, 1, 625, 93);
+    request(0, 5, 1e6);
+    EXPECT(LEASE, 0, 718, 70);
+    end();
+}
+
+static void a_busy_coordinator_makes_leases_longer(void)
+{
+    begin(BQ_DYNAMIC, 0, 10000, 2);
+    join(0, 4);
+    join(1, 4);
+    tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = 10000});
+    request(0, 0, 20000); /* 2 K T svc / tau = 2 x 2 x 4 x 10 / 20 */
+    EXPECT(LEASE, 0, 156, 8);
+    end();
+}
+
+static void a_deadline_is_known_when_the_speed_is(void)
+{
+    begin(BQ_DYNAMIC, 10, 1000, 1);
+    join(0, 2);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 10, 10);
+    CU_ASSERT_EQUAL(action.deadline, BQ_NEVER);
+    request(0, 0, 4e6); /* 10 chunks on 2 cooks: 20 ms */
+    EXPECT(LEASE, 0, 20, 10);
+    CU_ASSERT_EQUAL(action.deadline, now + 4 * 20 * MS + SECOND);
+    end();
+}
+
+static void a_kitchen_holds_eight_leases_at_most(void)
+{
+    begin(BQ_DYNAMIC, 1, 100, 2);
+    for (uint64_t i = 0; i < 7; i++) {
+        request(0, 1, 0);
+        EXPECT(LEASE, 0, 2 + i, 1);
+    }
+    request(0, 1, 0);
+    EXPECT_NOTHING();
+    request(1, 1, 0);
+    EXPECT(LEASE, 1, 9, 1); /* who stands behind it is served */
+    DONE(0, 4, 1);
+    EXPECT(LEASE, 0, 10, 1); /* it stayed in line */
+    EXPECT_NOTHING();
+    end();
+}
+
+/* -- results -------------------------------------------------------------------------------------- */
+
+static void late_and_double_results_are_discarded(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    DONE(0, 0, 4);
+    range(BQ_EVENT_DONE, 0, 0, 4);
+    EXPECT(DISCARD, 0, 0, 4);
+    range(BQ_EVENT_DONE, 1, 2, 1);
+    EXPECT(DISCARD, 1, 2, 1);
+    range(BQ_EVENT_DONE, 1, 2, 4); /* two of them are new */
+    EXPECT(ACCEPT, 1, 2, 2);
+    CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 6);
+    EXPECT_NOTHING();
+    end();
+}
+
+static void a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first(void)
+{
+    begin(BQ_DYNAMIC, 1, 4, 2);
+    lost(0);
+    DONE(0, 0, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 2, 1);
+    DONE(1, 1, 2);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 3, 1);
+    end();
+}
+
+static void when_all_is_done_everybody_is_closed_once(void)
+{
+    begin(BQ_STATIC, 0, 10, 3);
+    DONE(0, 0, 3);
+    DONE(1, 3, 3);
+    request(0, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT_FALSE(bq_scheduler_done(s));
+    lost(1);
+    DONE(2, 6, 4);
+    EXPECT(CLOSE, 0, 0, 0);
+    CU_ASSERT_FALSE(bq_scheduler_done(s));
+    EXPECT(CLOSE, 2, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
+    range(BQ_EVENT_DONE, 2, 6, 4);
+    EXPECT(DISCARD, 2, 6, 4);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+static void a_plan_without_chunks_closes_at_once(void)
+{
+    begin(BQ_GUIDED, 0, 0, 2);
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    EXPECT(CLOSE, 0, 0, 0);
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+/* -- faults --------------------------------------------------------------------------------------- */
+
+static void the_chunks_of_a_lost_kitchen_go_to_others(void)
+{
+    begin(BQ_GUIDED, 0, 40, 2); /* first leases: 0 .. 9 and 10 .. 19 */
+    DONE(0, 0, 4);
+    DONE(1, 10, 10);
+    lost(0);
+    lost(0);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 4, 6); /* one is left: half of 26 is 13, but the run ends at 10 */
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 20, 10);
+    request(0, 0, 0); /* the dead do not ask */
+    EXPECT_NOTHING();
+    end();
+}
+
+static void a_failing_chunk_is_retried_and_then_given_up(void)
+{
+    begin(BQ_DYNAMIC, 1, 3, 3);
+    DONE(0, 0, 1);
+    failed(1, 1);
+    EXPECT_NOTHING();
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 1, 1);
+    failed(0, 1);
+    EXPECT_NOTHING();
+    request(2, 0, 0);
+    EXPECT(LEASE, 2, 1, 1);
+    failed(2, 1);
+    EXPECT(GIVE_UP, 2, 1, 1);
+    CU_ASSERT_EQUAL(bq_scheduler_n_given_up(s), 1);
+    range(BQ_EVENT_DONE, 2, 1, 1);
+    EXPECT(DISCARD, 2, 1, 1);
+    DONE(2, 2, 1);
+    EXPECT(CLOSE, 0, 0, 0);
+    end();
+}
+
+static void a_chunk_that_fails_amid_a_lease_is_retried_when_the_lease_is_over(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    failed(0, 3);
+    request(1, 0, 0);
+    DONE(1, 10, 10);
+    EXPECT_NOTHING();
+    range(BQ_EVENT_DONE, 0, 0, 3);
+    EXPECT(ACCEPT, 0, 0, 3);
+    range(BQ_EVENT_DONE, 0, 4, 6);
+    EXPECT(ACCEPT, 0, 4, 6);
+    EXPECT(LEASE, 1, 3, 1);
+    DONE(1, 3, 1);
+    EXPECT(CLOSE, 0, 0, 0);
+    end();
+}
+
+static void a_retry_that_was_lost_with_its_kitchen_is_leased_again(void)
+{
+    begin(BQ_DYNAMIC, 2, 8, 2); /* first leases: 0 1 and 2 3 */
+    failed(0, 0);
+    DONE(0, 1, 1);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 0, 1);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 4, 2);
+    DONE(0, 0, 1);
+    DONE(0, 4, 1);
+    lost(0);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 5, 2);
+    end();
+}
+
+static void hundreds_of_passing_failures_do_not_use_up_the_memory_of_failures(void)
+{
+    begin(BQ_DYNAMIC, 1, 1000, 1);
+    uint64_t chunk = 0;
+    for (; chunk < 900; chunk++) {
+        if (chunk) {
+            request(0, 0, 0);
+            EXPECT(LEASE, 0, chunk, 1);
+        }
+        failed(0, chunk);
+        request(0, 0, 0);
+        EXPECT(LEASE, 0, chunk, 1);
+        DONE(0, chunk, 1);
+    }
+    CU_ASSERT_EQUAL(bq_scheduler_n_given_up(s), 0);
+    end();
+}
+
+static void hundreds_of_chunks_that_fail_at_once_are_given_up_without_loss(void)
+{
+    begin(BQ_STATIC, 0, 1000, 1);
+    uint64_t n_given_up = 0;
+    for (uint64_t chunk = 0; chunk < 1000; chunk++) {
+        failed(0, chunk);
+        n_given_up += bq_scheduler_ask(s, now, &action) && action.kind == BQ_ACTION_GIVE_UP;
+    }
+    for (int round = 0; round < 10000 && !bq_scheduler_done(s); round++) {
+        request(0, 0, 0);
+        while (bq_scheduler_ask(s, now, &action) && action.kind == BQ_ACTION_LEASE) {
+            for (uint64_t i = action.first, n = action.count; n; n--, i++) {
+                struct bq_action given_up;
+                failed(0, i);
+                n_given_up += bq_scheduler_ask(s, now, &given_up) &&
+                              given_up.kind == BQ_ACTION_GIVE_UP;
+            }
+        }
+    }
+    CU_ASSERT_EQUAL(n_given_up, 1000);
+    CU_ASSERT_EQUAL(bq_scheduler_n_given_up(s), 1000);
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+static void dropped_chunks_are_leased_again(void)
+{
+    begin(BQ_DYNAMIC, 10, 40, 2);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 20, 10);
+    dropped(1, 20, 10);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 20, 10);
+    dropped(0, 25, 5); /* the end of a lease */
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 25, 10 - 5);
+    end();
+}
+
+static void what_is_dropped_amid_a_lease_is_leased_again_when_the_lease_is_over(void)
+{
+    begin(BQ_DYNAMIC, 10, 20, 2);
+    DONE(1, 10, 10 - 5);
+    dropped(1, 15, 2);
+    DONE(1, 17, 3);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 15, 2);
+    end();
+}
+
+static void everybody_lost_is_stranded(void)
+{
+    begin(BQ_GUIDED, 0, 10, 2);
+    lost(0);
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    lost(1);
+    CU_ASSERT(bq_scheduler_is_stranded(s));
+    EXPECT_NOTHING();
+    CU_ASSERT_FALSE(bq_scheduler_done(s));
+    DONE(0, 0, 10); /* from beyond: then it is not */
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+/* -- the tail ------------------------------------------------------------------------------------- */
+
+/* Two kitchens of one cook; kitchen 1 is done and starves, kitchen 0 has 10 chunks of 1 s left. */
+static void begin_tail(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    join(0, 1);
+    join(1, 1);
+    request(0, 9, 1e9);
+    EXPECT_NOTHING();
+    now += SECOND;
+    DONE(1, 10, 10);
+    request(1, 0, 1e9);
+}
+
+static void a_straggler_gets_help_and_a_revoke(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    EXPECT_NOTHING();
+    dropped(0, 5, 5);
+    EXPECT_NOTHING();
+    DONE(1, 5, 5);
+    DONE(0, 0, 5);
+    EXPECT(CLOSE, 0, 0, 0);
+    end();
+}
+
+static void a_straggler_is_helped_again_when_it_gave_back(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    dropped(0, 5, 5);
+    now += SECOND;
+    DONE(1, 5, 5);
+    request(1, 0, 1e9);
+    now += 10 * SECOND;
+    EXPECT(LEASE, 1, 3, 2);
+    EXPECT(REVOKE, 0, 3, 2);
+    EXPECT_NOTHING();
+    end();
+}
+
+static void a_straggler_that_cannot_give_back_is_helped_once(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    request(1, 0, 1e9);
+    for (int i = 0; i < 5; i++) {
+        now += 100 * SECOND;
+        EXPECT_NOTHING();
+    }
+    range(BQ_EVENT_DONE, 0, 0, 8);
+    EXPECT(ACCEPT, 0, 0, 8);
+    range(BQ_EVENT_DONE, 1, 5, 4); /* the first result wins */
+    EXPECT(ACCEPT, 1, 5, 1);
+    end();
+}
+
+static void a_helper_that_is_lost_is_replaced(void)
+{
+    begin(BQ_STATIC, 0, 30, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        join(k, 1);
+    DONE(1, 10, 10);
+    DONE(2, 20, 10);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    lost(1); /* kitchen 0 has them still */
+    request(2, 0, 1e9);
+    now += 10 * SECOND;
+    EXPECT(LEASE, 2, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    lost(0);
+    request(2, 0, 1e9);
+    now += 10 * SECOND;
+    EXPECT(LEASE, 2, 0, 5);
+    end();
+}
+
+static void help_goes_to_the_chunk_that_is_stuck(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    join(0, 4);
+    join(1, 4);
+    DONE(1, 10, 10);
+    request(1, 0, 1e6);
+    DONE(0, 0, 2); /* 2 is stuck on one cook; the others did the rest */
+    DONE(0, 3, 7);
+    now += 60 * SECOND;
+    EXPECT(LEASE, 1, 2, 1);
+    EXPECT(REVOKE, 0, 2, 1);
+    end();
+}
+
+static void the_straggler_itself_first_in_line_does_not_hide_it(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    join(0, 4);
+    join(1, 4);
+    DONE(0, 0, 9);
+    request(0, 0, 1e6); /* three of its cooks starve, one is stuck with 9 */
+    EXPECT_NOTHING();
+    DONE(1, 10, 10);
+    request(1, 0, 1e6);
+    now += 60 * SECOND;
+    EXPECT(LEASE, 1, 9, 1);
+    EXPECT(REVOKE, 0, 9, 1);
+    end();
+}
+
+static void what_others_have_done_needs_no_help(void)
+{
+    begin(BQ_STATIC, 0, 30, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        join(k, 1);
+    range(BQ_EVENT_DONE, 1, 0, 10); /* resurrected from somewhere: all of kitchen 0's */
+    EXPECT(ACCEPT, 1, 0, 10);
+    DONE(1, 10, 10);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 25, 5);
+    EXPECT(REVOKE, 2, 25, 5);
+    end();
+}
+
+static void a_kitchen_that_is_nearly_done_needs_no_help(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    join(0, 4);
+    join(1, 4);
+    DONE(1, 10, 10);
+    request(1, 0, 1e6); /* kitchen 0: 10 chunks of 1 ms on 4 cooks */
+    DONE(0, 0, 6);      /* the last four are on its cooks */
+    EXPECT_NOTHING();
+    end();
+}
+
+static void who_waits_in_the_tail_is_looked_at_again_but_nobody_spins(void)
+{
+    begin_tail();
+    request(1, 3, 1e9); /* not starving: it will say so when it is */
+    EXPECT_NOTHING();
+    CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    EXPECT_NOTHING();
+    CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
+    request(1, 0, 1e9);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_wake(s) > now && bq_scheduler_wake(s) <= now + SECOND);
+    now = bq_scheduler_wake(s);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_wake(s) > now);
+    end();
+}
+
+/* -- progress, stop, nonsense --------------------------------------------------------------------- */
+
+static void static_is_overruled_only_when_everybody_would_idle(void)
+{
+    begin(BQ_STATIC, 0, 30, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        join(k, 1);
+    lost(0);
+    DONE(1, 10, 10);
+    request(1, 0, 1e9);
+    EXPECT_NOTHING(); /* kitchen 2 is busy: static means static */
+    DONE(2, 20, 10);
+    EXPECT(LEASE, 1, 0, 2); /* guided from here on */
+    request(2, 0, 1e9);
+    EXPECT(LEASE, 2, 2, 2);
+    end();
+}
+
+static void cyclic_deals_in_turn_and_is_overruled_only_when_everybody_would_idle(void)
+{
+    begin(BQ_CYCLIC, 2, 12, 2); /* 0 1, 4 5, 8 9 and 2 3, 6 7, 10 11 */
+    request(0, 0, 1e9);
+    EXPECT(LEASE, 0, 4, 2);
+    request(0, 0, 1e9);
+    EXPECT(LEASE, 0, 8, 2);
+    request(0, 0, 1e9);
+    EXPECT_NOTHING();
+    request(1, 5, 1e9); /* behind it in line, but something is meant for it */
+    EXPECT(LEASE, 1, 6, 2);
+    EXPECT_NOTHING();
+    lost(1);
+    EXPECT_NOTHING();
+    DONE(0, 0, 2);
+    DONE(0, 4, 2);
+    DONE(0, 8, 2);
+    EXPECT(LEASE, 0, 2, 2);
+    end();
+}
+
+static void stop_closes_everybody_and_leases_no_more(void)
+{
+    begin(BQ_DYNAMIC, 1, 100, 3);
+    request(0, 0, 0);
+    lost(1);
+    tell((struct bq_event){.kind = BQ_EVENT_STOP});
+    EXPECT(CLOSE, 0, 0, 0);
+    EXPECT(CLOSE, 2, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
+    range(BQ_EVENT_DONE, 2, 2, 1); /* what is finished still counts */
+    EXPECT(ACCEPT, 2, 2, 1);
+    request(2, 0, 0);
+    EXPECT_NOTHING();
+    end();
+}
+
+static void nonsense_is_ignored(void)
+{
+    begin(BQ_DYNAMIC, 5, 100, 2);
+    for (int kind = 0; kind <= BQ_EVENT_LOST; kind++)
+        tell((struct bq_event){.kind = (enum bq_event_kind)kind, .kitchen = 2, .count = 1});
+    range(BQ_EVENT_DONE, 0, 100, 1);
+    range(BQ_EVENT_DONE, 0, 99, 2);
+    range(BQ_EVENT_DONE, 0, UINT64_MAX, UINT64_MAX);
+    range(BQ_EVENT_DONE, 0, 1, UINT64_MAX);
+    range(BQ_EVENT_DONE, 0, 0, 0);
+    range(BQ_EVENT_DROPPED, 0, 99, 5);
+    range(BQ_EVENT_DROPPED, 0, 5, 5); /* kitchen 1 holds these */
+    range(BQ_EVENT_DROPPED, 0, 50, 5); /* nobody does */
+    failed(0, 100);
+    for (int i = 0; i < 5; i++)
+        failed(0, 7); /* not its own */
+    EXPECT_NOTHING();
+    tell((struct bq_event){.kind = (enum bq_event_kind)99, .kitchen = 0});
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_n_done(s) == 0 && bq_scheduler_n_given_up(s) == 0);
+    join(0, 0);
+    join(0, UINT32_MAX);
+    join(1, UINT32_MAX);
+    double zero = 0;
+    tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = zero / zero});
+    request(0, UINT64_MAX, zero / zero);
+    EXPECT(LEASE, 0, 10, 5);
+    request(1, 0, 1 / zero);
+    EXPECT(LEASE, 1, 15, 5);
+    request(1, 0, -5);
+    EXPECT(LEASE, 1, 20, 5);
+    end();
+    bq_scheduler_destroy(NULL);
+}
+
+static const struct test tests[] = {
+    {"the first leases need no message", the_first_leases_need_no_message},
+    {"starving kitchens are served first, and then in order",
+     starving_kitchens_are_served_first_and_then_in_order},
+    {"a kitchen that asks again because it starves moves ahead",
+     a_kitchen_that_asks_again_because_it_starves_moves_ahead},
+    {"guided leases are half a share of what is left", guided_leases_are_half_a_share_of_what_is_left},
+    {"a busy coordinator makes leases longer", a_busy_coordinator_makes_leases_longer},
+    {"a deadline is known when the speed is", a_deadline_is_known_when_the_speed_is},
+    {"a kitchen holds eight leases at most", a_kitchen_holds_eight_leases_at_most},
+    {"late and double results are discarded", late_and_double_results_are_discarded},
+    {"a result of a kitchen that was lost counts when it is the first",
+     a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first},
+    {"when all is done everybody is closed once", when_all_is_done_everybody_is_closed_once},
+    {"a plan without chunks closes at once", a_plan_without_chunks_closes_at_once},
+    {"the chunks of a lost kitchen go to others", the_chunks_of_a_lost_kitchen_go_to_others},
+    {"a failing chunk is retried and then given up", a_failing_chunk_is_retried_and_then_given_up},
+    {"a chunk that fails amid a lease is retried when the lease is over",
+     a_chunk_that_fails_amid_a_lease_is_retried_when_the_lease_is_over},
+    {"a retry that was lost with its kitchen is leased again",
+     a_retry_that_was_lost_with_its_kitchen_is_leased_again},
+    {"hundreds of passing failures do not use up the memory of failures",
+     hundreds_of_passing_failures_do_not_use_up_the_memory_of_failures},
+    {"hundreds of chunks that fail at once are given up without loss",
+     hundreds_of_chunks_that_fail_at_once_are_given_up_without_loss},
+    {"dropped chunks are leased again", dropped_chunks_are_leased_again},
+    {"what is dropped amid a lease is leased again when the lease is over",
+     what_is_dropped_amid_a_lease_is_leased_again_when_the_lease_is_over},
+    {"everybody lost is stranded", everybody_lost_is_stranded},
+    {"a straggler gets help and a revoke", a_straggler_gets_help_and_a_revoke},
+    {"a straggler is helped again when it gave back", a_straggler_is_helped_again_when_it_gave_back},
+    {"a straggler that cannot give back is helped once",
+     a_straggler_that_cannot_give_back_is_helped_once},
+    {"a helper that is lost is replaced", a_helper_that_is_lost_is_replaced},
+    {"help goes to the chunk that is stuck", help_goes_to_the_chunk_that_is_stuck},
+    {"the straggler itself first in line does not hide it",
+     the_straggler_itself_first_in_line_does_not_hide_it},
+    {"what others have done needs no help", what_others_have_done_needs_no_help},
+    {"a kitchen that is nearly done needs no help", a_kitchen_that_is_nearly_done_needs_no_help},
+    {"who waits in the tail is looked at again, but nobody spins",
+     who_waits_in_the_tail_is_looked_at_again_but_nobody_spins},
+    {"static is overruled only when everybody would idle",
+     static_is_overruled_only_when_everybody_would_idle},
+    {"cyclic deals in turn and is overruled only when everybody would idle",
+     cyclic_deals_in_turn_and_is_overruled_only_when_everybody_would_idle},
+    {"stop closes everybody and leases no more", stop_closes_everybody_and_leases_no_more},
+    {"nonsense is ignored", nonsense_is_ignored},
+};
+
+RUN_TESTS("scheduler", tests)
