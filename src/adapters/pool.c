@@ -7,7 +7,7 @@
 #include "adapters/pool_internal.h"
 #include "base/heap.h"
 
-#define RING_MOST 256
+#define RING_MOST 1024
 #define RING_BYTES (512u << 10) /* per cook, unless 4 entries need more */
 
 static int ring_create(struct bq_ring *ring, size_t result_size)

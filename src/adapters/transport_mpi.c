@@ -31,7 +31,7 @@
 #define N_RECEIVING 8
 #define NAP_LEAST 20000      /* ns */
 #define NAP_MOST 1000000     /* ns, while a message may come from another machine */
-#define NAP_BELL 10000000    /* ns, when every message rings */
+#define NAP_BELL 50000000    /* ns, when every message rings */
 #define NAP_MOVING 200000    /* ns, while large messages are under way */
 
 struct sending {

@@ -125,6 +125,8 @@ static struct bq_job *make_job(void *context, struct bq_error *err)
     m->job.over.output = NULL;
     if (rc == 0)
         rc = set_rest(m, &job->steps[0], err);
+    if (rc == 0)
+        rc = bq_job_check(job, err);
     if (rc < 0) {
         bq_job_destroy(job);
         return NULL;

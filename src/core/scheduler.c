@@ -107,8 +107,7 @@ static bool settle(struct bq_scheduler *s, const struct bq_event *event, uint64_
 
 static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
 {
-    settle(s, event, 1);
-    if (bq_ledger_count_done(s->ledger, event->first, 1))
+    if (!settle(s, event, 1) || bq_ledger_count_done(s->ledger, event->first, 1))
         return;
     struct failing *entry = NULL;
     for (size_t i = 0; i < MAX_FAILING; i++) {
@@ -117,17 +116,16 @@ static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
             entry = f;
             break;
         }
-        if (!entry && f->n_failures == 0)
+        if (!entry && (f->n_failures == 0 || bq_ledger_count_done(s->ledger, f->chunk, 1)))
             entry = f;
     }
     /* A full table means that hundreds of chunks fail: no second try for this one. */
     if (entry) {
-        entry->chunk = event->first;
+        if (entry->chunk != event->first)
+            *entry = (struct failing){.chunk = event->first};
         if (++entry->n_failures < s->config.attempts) {
-            /* Free even where another kitchen holds it too: that is rare, and only wasteful. */
-            bq_ledger_release(s->ledger, event->first, 1);
-            if (event->first < s->cursor)
-                s->cursor = event->first;
+            /* Free now, or when the lease is over that it failed in: see settle. */
+            release(s, event->first, 1);
             return;
         }
         entry->n_failures = 0;
@@ -243,27 +241,47 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
     return true;
 }
 
-/* The tail: nothing is free, a kitchen starves, another has more than it can soon do. It gets a
- * second lease on the last half of what the other has not done; the first result wins. */
-static bool find_straggler(struct bq_scheduler *s, uint64_t now, uint32_t kitchen,
+/* The tail: nothing is free, a kitchen starves, another has more than it can soon do. The starving one
+ * gets a second lease on the last half of what the other has not done; the first result wins. When
+ * the first in line is itself the one that is slow, the second in line may help. */
+static bool find_straggler(struct bq_scheduler *s, uint64_t now, uint32_t *kitchen,
                            struct bq_held *second)
 {
-    if (now < s->tail_check)
+    if (now < s->tail_check || !bq_crew_starves(s->crew, *kitchen))
         return false;
     double tau = bq_crew_mean_tau(s->crew);
     uint64_t pause = tau > STRAGGLER_FLOOR / 2.0 ? (uint64_t)least((uint64_t)(tau * 2), 1000000000)
                                                  : STRAGGLER_FLOOR;
     s->tail_check = now + pause;
     uint32_t victim;
+    uint64_t n;
     struct bq_held held;
-    if (!bq_crew_slowest(s->crew, now, kitchen, STRAGGLER_FLOOR, &victim, &held))
-        return false;
-    /* Chunks are started in order, so the undone ones are at the end of the lease. */
-    uint64_t n = held.left > 1 ? held.left / 2 : 1;
-    *second = (struct bq_held){.first = held.first + held.count - n, .count = n, .is_second = true};
+    for (int i = 0; !bq_crew_slowest(s->crew, s->ledger, now, *kitchen, STRAGGLER_FLOOR, &victim,
+                                     &held, &n); i++) {
+        if (i == 1 || !bq_crew_pass(s->crew, *kitchen) ||
+            !bq_crew_first_waiting(s->crew, kitchen) || !bq_crew_starves(s->crew, *kitchen))
+            return false;
+    }
+    *second = (struct bq_held){.first = held.doubled, .count = n, .is_second = true};
     s->revoke = (struct bq_action){.kind = BQ_ACTION_REVOKE, .kitchen = victim,
-                                   .first = second->first, .count = n};
+                                   .first = held.doubled,
+                                   .count = held.first + held.count - held.doubled};
     s->has_revoke = true;
+    return true;
+}
+
+/* Who gets what. A dealt policy may have nothing for the first in line but something for another. */
+static bool find_lease(struct bq_scheduler *s, uint64_t now, uint32_t *kitchen,
+                       struct bq_held *held)
+{
+    if (!bq_crew_first_waiting(s->crew, kitchen))
+        return false;
+    if (bq_ledger_n_free(s->ledger) == 0)
+        return find_straggler(s, now, kitchen, held);
+    while (!find_work(s, *kitchen, &held->first, &held->count)) {
+        if (!bq_crew_pass(s->crew, *kitchen) || !bq_crew_first_waiting(s->crew, kitchen))
+            return false;
+    }
     return true;
 }
 
@@ -271,19 +289,10 @@ static bool lease_next(struct bq_scheduler *s, uint64_t now, struct bq_action *a
 {
     uint32_t kitchen;
     struct bq_held held = {0};
+    bool is_found = find_lease(s, now, &kitchen, &held);
     bq_crew_restart_line(s->crew);
-    if (!bq_crew_first_waiting(s->crew, &kitchen))
+    if (!is_found)
         return false;
-    while (!find_work(s, kitchen, &held.first, &held.count)) {
-        if (bq_ledger_n_free(s->ledger) == 0) {
-            if (!bq_crew_starves(s->crew, kitchen) || !find_straggler(s, now, kitchen, &held))
-                return false;
-            break;
-        }
-        /* A dealt policy may have nothing for the first in line but something for another. */
-        if (!bq_crew_pass(s->crew, kitchen) || !bq_crew_first_waiting(s->crew, &kitchen))
-            return false;
-    }
     double expected = bq_crew_expected(s->crew, kitchen, held.count);
     held.since = now;
     held.deadline = expected > 0 && expected < 1e18 ? now + (uint64_t)(4 * expected) + 1000000000
@@ -323,8 +332,9 @@ bool bq_scheduler_ask(struct bq_scheduler *s, uint64_t now, struct bq_action *ac
 uint64_t bq_scheduler_wake(const struct bq_scheduler *s)
 {
     uint32_t kitchen;
+    /* Who does not starve says so when it does: that is an event, nothing to be polled for. */
     if (s->is_stopping || !bq_crew_first_waiting(s->crew, &kitchen) ||
-        bq_ledger_n_done(s->ledger) == s->config.n_chunks)
+        !bq_crew_starves(s->crew, kitchen) || bq_ledger_n_done(s->ledger) == s->config.n_chunks)
         return BQ_NEVER;
     return bq_ledger_n_free(s->ledger) ? BQ_NEVER : s->tail_check;
 }

@@ -16,7 +16,7 @@
 #include "core/wire.h"
 #include "run/execute.h"
 
-#define FLUSH_NS 20000000u   /* a result waits at most this long for company */
+#define FLUSH_NS 100000000u  /* a result waits at most this long for company */
 #define PATIENCE_NS 100000000u
 #define RESULT_BYTES 32768u  /* a RESULT without output is about this long at most */
 
