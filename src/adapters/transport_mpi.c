@@ -8,66 +8,25 @@
  * Receiving: messages are matched at once and delivered in order of arrival; a large one is received
  * in the background while the next are matched.
  */
-#include "adapters/transport.h"
+#include "adapters/transport_mpi.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <mpi.h>
-#include <xxhash.h>
 
 #include "base/heap.h"
 
 #define TAG 7
-#define N_RECEIVING 8
 #define NAP_LEAST 20000      /* ns */
 #define NAP_MOST 1000000     /* ns, while a message may come from another machine */
 #define NAP_BELL 50000000    /* ns, when every message rings */
 #define NAP_MOVING 200000    /* ns, while large messages are under way */
-
-struct sending {
-    MPI_Request request;
-    struct bq_parcel *parcel;
-};
-
-struct receiving {
-    MPI_Request request;
-    uint32_t from;
-    void *bytes;
-    size_t size, room;
-};
-
-struct mpi {
-    struct bq_transport base;
-    MPI_Comm world;
-    struct sending *sending;
-    int n_sending, sending_room;
-    struct receiving receiving[N_RECEIVING]; /* a ring: oldest at first_receiving */
-    unsigned first_receiving, n_receiving;
-    bool is_open; /* the oldest was handed out */
-    int door;     /* my socket, or -1 */
-    int *bell;    /* sockets of the ranks of this machine that I send to, or -1 */
-    bool all_ring; /* every rank that sends to me is on this machine */
-    uint64_t nap;
-};
-
-static int fail_mpi(struct bq_error *err, const char *what, int code)
-{
-    char text[MPI_MAX_ERROR_STRING];
-    int n = 0;
-    if (MPI_Error_string(code, text, &n) != MPI_SUCCESS)
-        snprintf(text, sizeof text, "error %d", code);
-    return bq_fail(err, BQ_EXIT_FAILED, "MPI: %s: %s", what, text);
-}
 
 /* -- sending ------------------------------------------------------------------------------------- */
 
@@ -103,7 +62,7 @@ static int mpi_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parce
                          &s->request);
     if (code != MPI_SUCCESS) {
         parcel->release(parcel);
-        return fail_mpi(err, "cannot send", code);
+        return bq_mpi_fail(err, "cannot send", code);
     }
     s->parcel = parcel;
     m->n_sending++;
@@ -119,7 +78,7 @@ static int mpi_progress(struct bq_transport *t, struct bq_error *err)
         int is_done;
         int code = MPI_Test(&m->sending[i].request, &is_done, MPI_STATUS_IGNORE);
         if (code != MPI_SUCCESS)
-            return fail_mpi(err, "cannot send", code);
+            return bq_mpi_fail(err, "cannot send", code);
         if (!is_done)
             continue;
         m->sending[i].parcel->release(m->sending[i].parcel);
@@ -138,7 +97,7 @@ static int match(struct mpi *m, struct bq_error *err)
     MPI_Status status;
     int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, &is_there, &message, &status);
     if (code != MPI_SUCCESS)
-        return fail_mpi(err, "cannot receive", code);
+        return bq_mpi_fail(err, "cannot receive", code);
     if (!is_there)
         return 0;
     int size;
@@ -158,7 +117,7 @@ static int match(struct mpi *m, struct bq_error *err)
     r->size = (size_t)size;
     code = MPI_Imrecv(r->bytes, size, MPI_BYTE, &message, &r->request);
     if (code != MPI_SUCCESS)
-        return fail_mpi(err, "cannot receive", code);
+        return bq_mpi_fail(err, "cannot receive", code);
     m->n_receiving++;
     return 1;
 }
@@ -183,7 +142,7 @@ static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, siz
     int is_done;
     int code = MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE);
     if (code != MPI_SUCCESS)
-        return fail_mpi(err, "cannot receive", code);
+        return bq_mpi_fail(err, "cannot receive", code);
     if (!is_done)
         return 0;
     m->is_open = true;
@@ -249,106 +208,6 @@ static void mpi_destroy(struct bq_transport *t)
     MPI_Finalize();
 }
 
-static int door_name(struct sockaddr_un *name, const char *folder, uint32_t rank)
-{
-    *name = (struct sockaddr_un){.sun_family = AF_UNIX};
-    int n = snprintf(name->sun_path, sizeof name->sun_path, "%s/%u", folder, rank);
-    return n > 0 && (size_t)n < sizeof name->sun_path ? 0 : -1;
-}
-
-static void open_door(struct mpi *m, const char *folder)
-{
-    struct sockaddr_un name;
-    m->door = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (m->door >= 0 && (door_name(&name, folder, m->base.rank) < 0 ||
-                         bind(m->door, (struct sockaddr *)&name, sizeof name) < 0)) {
-        close(m->door);
-        m->door = -1;
-    }
-}
-
-static void find_bell(struct mpi *m, const char *folder, uint32_t rank)
-{
-    struct sockaddr_un name;
-    int bell = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (bell >= 0 && (door_name(&name, folder, rank) < 0 ||
-                      connect(bell, (struct sockaddr *)&name, sizeof name) < 0)) {
-        close(bell);
-        bell = -1;
-    }
-    m->bell[rank] = bell;
-}
-
-/* Which cores this process may use, as a number that differs when they do. */
-static uint64_t cores_hash(void)
-{
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    sched_getaffinity(0, sizeof set, &set);
-    return XXH3_64bits(&set, sizeof set);
-}
-
-/* Collective, as all of start-up: who is on which machine, and the doorbells between them. Where
- * a doorbell cannot be had (no folder to write in) the naps remain. */
-static int meet(struct mpi *m, struct bq_error *err)
-{
-    struct bq_transport *t = &m->base;
-    MPI_Comm machine;
-    int code = MPI_Comm_split_type(m->world, MPI_COMM_TYPE_SHARED, (int)t->rank, MPI_INFO_NULL,
-                                   &machine);
-    if (code != MPI_SUCCESS)
-        return fail_mpi(err, "cannot tell the machines apart", code);
-    int leader = (int)t->rank;
-    char folder[96] = "";
-    int me;
-    MPI_Comm_rank(machine, &me);
-    if (me == 0) {
-        const char *base = getenv("TMPDIR");
-        if (snprintf(folder, sizeof folder, "%s/banquet-XXXXXX", base && *base ? base : "/tmp") >=
-                (int)sizeof folder ||
-            !mkdtemp(folder))
-            folder[0] = 0;
-    }
-    MPI_Bcast(&leader, 1, MPI_INT, 0, machine);
-    MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, machine);
-    uint64_t here[2] = {(uint64_t)leader, cores_hash()};
-    uint64_t(*all)[2] = bq_alloc(t->n_ranks, sizeof *all);
-    m->bell = bq_alloc(t->n_ranks, sizeof *m->bell);
-    if (!all || !m->bell) {
-        bq_free(all);
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    }
-    MPI_Allgather(here, 2, MPI_UINT64_T, all, 2, MPI_UINT64_T, m->world);
-    if (folder[0])
-        open_door(m, folder);
-    MPI_Barrier(machine);
-    m->all_ring = m->door >= 0;
-    for (uint32_t i = 0; i < t->n_ranks; i++) {
-        bool is_peer = i != t->rank && (t->rank == 0 || i == 0);
-        bool is_here = all[i][0] == here[0];
-        bool shares = is_here && i > 0 && all[i][1] == here[1];
-        m->bell[i] = -1;
-        if (is_peer && is_here && folder[0])
-            find_bell(m, folder, i);
-        if (is_peer && m->bell[i] < 0)
-            m->all_ring = false;
-        t->n_machines += all[i][0] == i;
-        t->machine_ranks += shares;
-        t->machine_rank += shares && i < t->rank;
-        t->is_bound |= is_here && all[i][1] != here[1];
-    }
-    bq_free(all);
-    MPI_Barrier(machine);
-    struct sockaddr_un name;
-    if (m->door >= 0 && door_name(&name, folder, t->rank) == 0)
-        unlink(name.sun_path);
-    MPI_Barrier(machine);
-    if (me == 0 && folder[0])
-        rmdir(folder);
-    MPI_Comm_free(&machine);
-    return 0;
-}
-
 int bq_mpi_is_launched(void)
 {
     static const char *const signs[] = {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"};
@@ -400,7 +259,7 @@ struct bq_transport *bq_transport_mpi(struct bq_error *err)
     if (provided < MPI_THREAD_FUNNELED)
         bq_fail(err, BQ_EXIT_FAILED,
                 "this MPI was built without threads (MPI_THREAD_FUNNELED is needed)");
-    else if (meet(m, err) == 0)
+    else if (bq_mpi_meet(m, err) == 0)
         return &m->base;
     mpi_destroy(&m->base);
     return NULL;

@@ -15,11 +15,13 @@ enum {
     KEY_KITCHENS
 };
 
+#define MOST_RANKS 65536
+
 static uint32_t positive(const char *text, const char *what, struct argp_state *state)
 {
     uint64_t n;
-    if (bq_text_u64(text, &n) < 0 || n == 0 || n > 1000000)
-        argp_error(state, "%s must be a whole number from 1 on, not '%s'", what, text);
+    if (bq_text_u64(text, &n) < 0 || n == 0 || n > MOST_RANKS)
+        argp_error(state, "%s must be a whole number from 1 to %d, not '%.40s'", what, MOST_RANKS, text);
     return (uint32_t)n;
 }
 

@@ -1,33 +1,7 @@
 #include "core/crew.h"
 
-#include <string.h>
-
 #include "base/heap.h"
-#include "core/scheduler.h"
-
-#define NOBODY UINT32_MAX
-
-struct kitchen {
-    bool is_lost, has_joined, is_waiting, is_starving;
-    uint32_t n_cooks, n_held;
-    uint64_t turn, heard;
-    double tau_ns;
-    uint32_t next, prev; /* in the line */
-    struct bq_held held[BQ_MAX_LEASES];
-};
-
-struct line {
-    uint32_t head, tail;
-};
-
-struct bq_crew {
-    uint32_t n_kitchens, n_lost, n_busy, n_joined;
-    uint64_t n_cooks;
-    double tau_ns; /* moving mean over requests */
-    struct line starving, ahead;
-    uint32_t looking_at; /* NOBODY: at the first */
-    struct kitchen *kitchen;
-};
+#include "core/crew_internal.h"
 
 struct bq_crew *bq_crew_create(uint32_t n_kitchens)
 {
@@ -190,6 +164,7 @@ void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *
     struct kitchen *k = &crew->kitchen[kitchen];
     crew->n_busy += k->n_held == 0;
     k->held[k->n_held] = *held;
+    k->held[k->n_held].doubled = BQ_NEVER;
     k->held[k->n_held++].left = held->count;
 }
 
@@ -254,18 +229,23 @@ bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *h
     return true;
 }
 
-void bq_crew_hold_all(const struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
+void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
                       uint64_t count)
 {
     for (uint32_t i = 0; i < crew->n_kitchens; i++) {
-        const struct kitchen *k = &crew->kitchen[i];
+        struct kitchen *k = &crew->kitchen[i];
         for (uint32_t j = 0; j < k->n_held; j++) {
-            const struct bq_held *h = &k->held[j];
+            struct bq_held *h = &k->held[j];
             uint64_t low = first > h->first ? first : h->first;
             uint64_t end =
                 first + count < h->first + h->count ? first + count : h->first + h->count;
-            if (low < end)
-                bq_ledger_hold(ledger, low, end - low);
+            if (low >= end)
+                continue;
+            bq_ledger_hold(ledger, low, end - low);
+            if (low == h->first && end == h->first + h->count)
+                h->is_second = false;
+            if (h->doubled >= low && h->doubled < end)
+                h->doubled = BQ_NEVER;
         }
     }
 }
@@ -289,44 +269,42 @@ double bq_crew_expected(const struct bq_crew *crew, uint32_t kitchen, uint64_t c
     return (double)count * tau / (k->n_cooks ? k->n_cooks : 1);
 }
 
-bool bq_crew_slowest(struct bq_crew *crew, uint64_t now, uint32_t for_kitchen, uint64_t floor_ns,
-                     uint32_t *kitchen, struct bq_held *held)
+/* -- checking -------------------------------------------------------------------------------------- */
+
+/* What is wrong with a lease, or NULL. */
+static const char *check_lease(const struct kitchen *k, const struct bq_held *h,
+                               const struct bq_ledger *ledger)
 {
-    struct bq_held *worst = NULL;
-    double most = (double)floor_ns;
+    uint64_t first;
+    if (h->left == 0 || h->left > h->count)
+        return "a lease with nothing left, or more left than it has";
+    if (!bq_ledger_has(ledger, h->first, h->count))
+        return "a lease outside the plan";
+    if (bq_ledger_next_free(ledger, h->first, 1, &first) && first < h->first + h->count)
+        return "a leased chunk is free";
+    struct kitchen others = *k;
+    others.held[h - k->held] = others.held[--others.n_held];
+    return bq_crew_overlaps(&others, h) ? "a kitchen holds a chunk twice" : NULL;
+}
+
+/* The end of the farthest reaching lease that holds the chunk; 0: nobody holds it. */
+static uint64_t held_until(const struct bq_crew *crew, uint64_t chunk)
+{
+    uint64_t until = 0;
     for (uint32_t i = 0; i < crew->n_kitchens; i++) {
-        struct kitchen *k = &crew->kitchen[i];
-        for (uint32_t j = 0; j < k->n_held && i != for_kitchen; j++) {
-            struct bq_held *h = &k->held[j];
-            if (h->is_doubled || h->is_second)
-                continue;
-            /* Chunks beyond those on its cooks wait for nothing but time; the last ones count only
-             * when they take far longer than chunks do: the kitchen is stuck. */
-            bool is_overdue = crew->tau_ns > 0 && (double)(now - h->since) > 8 * crew->tau_ns +
-                                  4 * bq_crew_expected(crew, i, h->count) + (double)floor_ns;
-            if (h->left <= k->n_cooks && !is_overdue)
-                continue;
-            double ahead = bq_crew_expected(crew, i, h->left);
-            if (is_overdue)
-                ahead += (double)(now - h->since);
-            if (ahead > most) {
-                most = ahead;
-                worst = h;
-                *kitchen = i;
-            }
+        for (uint32_t j = 0; j < crew->kitchen[i].n_held; j++) {
+            const struct bq_held *h = &crew->kitchen[i].held[j];
+            uint64_t end = h->first + h->count;
+            if (h->first <= chunk && chunk < end && end > until)
+                until = end;
         }
     }
-    if (!worst)
-        return false;
-    worst->is_doubled = true;
-    *held = *worst;
-    return true;
+    return until;
 }
 
 const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger)
 {
     uint32_t n_busy = 0, n_lost = 0;
-    uint64_t first, n_held = 0;
     for (uint32_t i = 0; i < crew->n_kitchens; i++) {
         const struct kitchen *k = &crew->kitchen[i];
         n_busy += k->n_held > 0;
@@ -334,18 +312,17 @@ const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *le
         if (k->is_lost && (k->n_held || k->is_waiting))
             return "a lost kitchen holds leases or waits";
         for (uint32_t j = 0; j < k->n_held; j++) {
-            const struct bq_held *h = &k->held[j];
-            if (h->left == 0 || h->left > h->count)
-                return "a lease with nothing left, or more left than it has";
-            if (!bq_ledger_has(ledger, h->first, h->count))
-                return "a lease outside the plan";
-            if (bq_ledger_next_free(ledger, h->first, 1, &first) && first < h->first + h->count)
-                return "a leased chunk is free";
-            n_held += h->count;
+            const char *broken = check_lease(k, &k->held[j], ledger);
+            if (broken)
+                return broken;
         }
     }
     if (n_busy != crew->n_busy || n_lost != crew->n_lost)
         return "the counts of busy or lost kitchens are wrong";
-    uint64_t open = bq_ledger_n_chunks(ledger) - bq_ledger_n_done(ledger) - bq_ledger_n_free(ledger);
-    return open > n_held ? "chunks are held by nobody" : NULL;
+    for (uint64_t chunk = 0; bq_ledger_next_open(ledger, chunk, &chunk);) {
+        chunk = held_until(crew, chunk);
+        if (chunk == 0)
+            return "a chunk is held by nobody";
+    }
+    return NULL;
 }

@@ -13,7 +13,7 @@ struct bq_held {
     uint64_t first, count, left; /* left: chunks not reported yet; set by bq_crew_give */
     uint64_t since, deadline;    /* ns */
     bool is_second;              /* of chunks that another kitchen holds too */
-    bool is_doubled;             /* another kitchen has a second lease on a part of it */
+    uint64_t doubled;            /* from here on another kitchen has a second lease, or NEVER */
 };
 
 struct bq_crew;
@@ -31,13 +31,13 @@ uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease
 /* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are
  * reported, done or not; returns false when the kitchen held none of them; a lease is cut where the
  * report reaches its end. take_ended: removes, one at a time, the leases in which nothing is left.
- * take_back: likewise all of a lost kitchen. hold_all: marks in the ledger what is held of a range.
- */
+ * take_back: likewise all of a lost kitchen. hold_all: a kitchen holds this range no more; marks in the
+ * ledger what others hold of it, who are alone with it now. */
 void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held);
 bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint64_t count);
 bool bq_crew_take_ended(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
 bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
-void bq_crew_hold_all(const struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
+void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
                       uint64_t count);
 
 /* The line: starving kitchens first, then in the order of asking. pass: look at the one behind
@@ -58,9 +58,11 @@ uint32_t bq_crew_mean_cooks(const struct bq_crew *crew);
 double bq_crew_expected(const struct bq_crew *crew, uint32_t kitchen, uint64_t count);
 
 /* The lease that will take longest from now, of another kitchen than `for_kitchen`, if that is more
- * than floor_ns and it pays to double it; it is marked as doubled. */
-bool bq_crew_slowest(struct bq_crew *crew, uint64_t now, uint32_t for_kitchen, uint64_t floor_ns,
-                     uint32_t *kitchen, struct bq_held *held);
+ * than floor_ns and it pays to double it. It is marked as doubled: held->doubled and *count say which chunks
+ * are worth a second lease. */
+bool bq_crew_slowest(struct bq_crew *crew, const struct bq_ledger *ledger, uint64_t now,
+                     uint32_t for_kitchen, uint64_t floor_ns, uint32_t *kitchen,
+                     struct bq_held *held, uint64_t *count);
 
 const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger);
 

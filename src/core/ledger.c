@@ -142,3 +142,18 @@ uint64_t bq_ledger_next_free(const struct bq_ledger *ledger, uint64_t from, uint
     }
     return n < most ? n : most;
 }
+
+bool bq_ledger_next_open(const struct bq_ledger *ledger, uint64_t from, uint64_t *first)
+{
+    if (from >= ledger->n_chunks)
+        return false;
+    uint64_t w = from / 64;
+    uint64_t open = ledger->held[w] & ~ledger->done[w] & ~UINT64_C(0) << (from % 64);
+    while (open == 0) {
+        if (++w == ledger->n_words)
+            return false;
+        open = ledger->held[w] & ~ledger->done[w];
+    }
+    *first = w * 64 + (uint64_t)__builtin_ctzll(open);
+    return true;
+}

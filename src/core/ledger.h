@@ -32,4 +32,7 @@ uint64_t bq_ledger_count_done(const struct bq_ledger *ledger, uint64_t first, ui
 uint64_t bq_ledger_next_free(const struct bq_ledger *ledger, uint64_t from, uint64_t most,
                              uint64_t *first);
 
+/* The first chunk at or after `from` that is held and not done; false: none. */
+bool bq_ledger_next_open(const struct bq_ledger *ledger, uint64_t from, uint64_t *first);
+
 #endif

@@ -9,7 +9,7 @@
 #include "core/progress.h"
 #include "core/scheduler.h"
 #include "core/wire.h"
-#include "run/execute.h"
+#include "run/merge.h"
 #include "run/outcome.h"
 
 #define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */
@@ -330,25 +330,6 @@ static int create(struct coordinator *c)
     return 0;
 }
 
-/* Cores that the kitchens may use, each once: shares of crowded kitchens overlap, but a machine has
- * no more than it has. */
-static uint32_t count_cores(const struct bq_hello *hello, uint32_t n)
-{
-    uint32_t total = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t of_machine = 0;
-        bool is_first = true;
-        for (uint32_t j = 0; j < n; j++) {
-            bool is_same = strcmp(hello[i].host, hello[j].host) == 0;
-            is_first &= !(is_same && j < i);
-            of_machine += is_same ? hello[j].n_cores : 0;
-        }
-        if (is_first)
-            total += of_machine < hello[i].n_machine ? of_machine : hello[i].n_machine;
-    }
-    return total;
-}
-
 static void describe(struct coordinator *c, const struct bq_hello *hello)
 {
     struct bq_report *r = c->report;
@@ -374,7 +355,7 @@ static void describe(struct coordinator *c, const struct bq_hello *hello)
         r->bytes_in += r->kitchens[k].bytes_in;
         r->bytes_out += r->kitchens[k].bytes_out;
     }
-    r->n_cores = count_cores(hello, (uint32_t)r->n_kitchens);
+    r->n_cores = bq_greeting_cores(hello, (uint32_t)r->n_kitchens);
 }
 
 int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
@@ -420,62 +401,4 @@ out:
     bq_reduction_destroy(c.reduction);
     bq_scheduler_destroy(c.scheduler);
     return rc;
-}
-
-int bq_coordinator_greet(struct bq_transport *transport, struct bq_hello *hello,
-                         struct bq_error *err)
-{
-    uint32_t n = 0;
-    while (n + 1 < transport->n_ranks) {
-        uint32_t from;
-        void *bytes;
-        size_t size;
-        struct bq_message m;
-        int got = bq_transport_receive(transport, &from, &bytes, &size, err);
-        if (got < 0)
-            return -1;
-        if (got == 0) {
-            bq_transport_wait(transport, PATIENCE_NS, -1);
-            continue;
-        }
-        if (from > 0 && bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_HELLO) {
-            if (m.n != BQ_WIRE_VERSION) {
-                bq_transport_done_with(transport);
-                return bq_fail(err, BQ_EXIT_FAILED,
-                               "kitchen %u on %s speaks protocol %u, this program %u: all ranks must run one build",
-                               from, m.text, m.n, BQ_WIRE_VERSION);
-            }
-            snprintf(hello[from - 1].host, sizeof hello[from - 1].host, "%.63s", m.text);
-            hello[from - 1].n_cores = m.n_cores;
-            hello[from - 1].n_machine = (uint32_t)m.count;
-            n++;
-        }
-        bq_transport_done_with(transport);
-    }
-    return 0;
-}
-
-void bq_coordinator_bye(struct bq_transport *transport, int exit_code)
-{
-    unsigned char out[BQ_WIRE_FIXED];
-    struct bq_writer w = bq_writer(out, sizeof out);
-    bq_wire_put(&w, &(struct bq_message){.kind = BQ_BYE, .n = (uint32_t)exit_code});
-    for (uint32_t rank = 1; rank < transport->n_ranks; rank++)
-        bq_transport_send_copy(transport, rank, out, (size_t)(w.at - out), NULL);
-    uint32_t n = 0;
-    while (n + 1 < transport->n_ranks) {
-        uint32_t from;
-        void *bytes;
-        size_t size;
-        struct bq_message m;
-        int got = bq_transport_receive(transport, &from, &bytes, &size, NULL);
-        if (got < 0 || bq_transport_progress(transport, NULL) < 0)
-            return;
-        if (got == 0) {
-            bq_transport_wait(transport, PATIENCE_NS, -1);
-            continue;
-        }
-        n += bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE;
-        bq_transport_done_with(transport);
-    }
 }

@@ -8,6 +8,7 @@
 
 #include "adapters/transport.h"
 #include "core/report.h"
+#include "run/greeting.h"
 #include "run/resolve.h"
 
 struct bq_step_options {
@@ -20,23 +21,11 @@ struct bq_step_options {
     volatile sig_atomic_t *stop;  /* non-zero: asked to stop */
 };
 
-/* Where the kitchens are: told by their HELLOs, once, before the first step. */
-struct bq_hello {
-    char host[64];
-    uint32_t n_cores;   /* its share */
-    uint32_t n_machine; /* of its machine */
-};
-int bq_coordinator_greet(struct bq_transport *transport, struct bq_hello *hello,
-                         struct bq_error *err);
-
 /* Runs the step; fills the report (to be freed with bq_report_free) on success and when stopped.
  * The output is committed, or nothing of it is left. Returns 0, or -1 with err->exit:
  * BQ_EXIT_STOPPED when stopped. A report with n_given_up_total > 0 is a partial success. */
 int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
                   const struct bq_hello *hello, const struct bq_step_options *options,
                   struct bq_report *report, struct bq_error *err);
-
-/* Tells every kitchen to leave, discards what still comes, and waits for their BYEs. */
-void bq_coordinator_bye(struct bq_transport *transport, int exit_code);
 
 #endif

@@ -5,27 +5,18 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <xxhash.h>
-
 #include "adapters/store.h"
-#include "adapters/transport.h"
 #include "base/heap.h"
 #include "core/wire.h"
+#include "run/merge.h"
+#include "run/out_buffer.h"
 
 #define FIXED 17 /* bytes of a RESULT before its nodes */
-
-/* An output buffer: the message is built in front of the data, so that nothing is copied. */
-struct out_buffer {
-    struct bq_parcel parcel;
-    struct bq_executor *executor;
-    unsigned char *data;
-    struct out_buffer *next;
-};
 
 /* What one open chunk of one cook needs. */
 struct bench {
     void *in;
-    struct out_buffer *out;
+    struct bq_out_buffer *out;
     uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK];
     struct bq_block in_block, out_block;
     unsigned char *stack; /* results of a run on their way up the tree */
@@ -42,97 +33,9 @@ struct bq_executor {
     size_t header; /* bytes in front of the data in an out_buffer */
     unsigned n_benches;
     struct bench *benches;
-    pthread_mutex_t lock; /* guards free_buffers, n_free, is_stopping */
-    pthread_cond_t freed;
-    struct out_buffer *free_buffers;
-    unsigned n_free, n_buffers;
-    bool is_stopping;
-    struct out_buffer *buffers;
+    struct bq_out_pool *out; /* NULL when the step has no output */
     _Atomic uint64_t bytes_in, bytes_out;
 };
-
-/* -- merging ---------------------------------------------------------------------------------------- */
-
-static void add_digest(unsigned char *into, const unsigned char *next)
-{
-    unsigned carry = 0;
-    for (int i = 0; i < BQ_DIGEST_SIZE; i++) {
-        carry += (unsigned)into[i] + next[i];
-        into[i] = (unsigned char)carry;
-        carry >>= 8;
-    }
-}
-
-void bq_merge_run(const void *context, void *into, const void *next)
-{
-    const struct bq_merge *merge = context;
-    unsigned char *a = into;
-    const unsigned char *b = next;
-    if (merge->recipe->has_output) {
-        add_digest(a, b);
-        a += BQ_DIGEST_SIZE;
-        b += BQ_DIGEST_SIZE;
-    }
-    if (merge->recipe->acc_size)
-        merge->kernel->combine(merge->recipe->params, a, b);
-}
-
-void bq_merge_nothing(const struct bq_merge *merge, void *result)
-{
-    unsigned char *r = result;
-    memset(r, 0, bq_recipe_result_size(merge->recipe));
-    if (merge->recipe->acc_size && merge->kernel->init)
-        merge->kernel->init(merge->recipe->params,
-                            r + (merge->recipe->has_output ? BQ_DIGEST_SIZE : 0));
-}
-
-/* -- output buffers --------------------------------------------------------------------------------- */
-
-static void buffer_release(struct bq_parcel *parcel)
-{
-    struct out_buffer *buffer = (struct out_buffer *)parcel;
-    struct bq_executor *x = buffer->executor;
-    pthread_mutex_lock(&x->lock);
-    buffer->next = x->free_buffers;
-    x->free_buffers = buffer;
-    x->n_free++;
-    pthread_cond_signal(&x->freed);
-    pthread_mutex_unlock(&x->lock);
-}
-
-static struct out_buffer *buffer_take(struct bq_executor *x, struct bq_meter *meter)
-{
-    pthread_mutex_lock(&x->lock);
-    if (!x->free_buffers && !x->is_stopping) {
-        bq_meter_enter(meter, BQ_PHASE_PASS);
-        while (!x->free_buffers && !x->is_stopping)
-            pthread_cond_wait(&x->freed, &x->lock);
-        bq_meter_enter(meter, BQ_PHASE_BUSY);
-    }
-    struct out_buffer *buffer = x->free_buffers;
-    if (buffer) {
-        x->free_buffers = buffer->next;
-        x->n_free--;
-    }
-    pthread_mutex_unlock(&x->lock);
-    return buffer;
-}
-
-bool bq_executor_is_settled(struct bq_executor *x)
-{
-    pthread_mutex_lock(&x->lock);
-    bool is = x->n_free == x->n_buffers;
-    pthread_mutex_unlock(&x->lock);
-    return is;
-}
-
-void bq_executor_stop(struct bq_executor *x)
-{
-    pthread_mutex_lock(&x->lock);
-    x->is_stopping = true;
-    pthread_cond_broadcast(&x->freed);
-    pthread_mutex_unlock(&x->lock);
-}
 
 /* -- creation --------------------------------------------------------------------------------------- */
 
@@ -155,24 +58,6 @@ uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks)
 {
     return n_cooks * recipe->open * in_bytes(recipe) +
            n_buffers(recipe, n_cooks) * out_bytes(recipe);
-}
-
-static int buffers_create(struct bq_executor *x, unsigned n)
-{
-    x->buffers = bq_alloc(n, sizeof *x->buffers);
-    if (!x->buffers)
-        return -1;
-    x->n_buffers = n;
-    for (unsigned i = 0; i < n; i++) {
-        struct out_buffer *b = &x->buffers[i];
-        b->executor = x;
-        b->parcel.release = buffer_release;
-        b->data = bq_alloc(1, x->header + out_bytes(x->recipe));
-        if (!b->data)
-            return -1;
-        buffer_release(&b->parcel);
-    }
-    return 0;
 }
 
 static int bench_create(struct bq_executor *x, struct bench *bench)
@@ -220,8 +105,6 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const str
     x->stride = (x->result_size + 63) / 64 * 64;
     x->header = (FIXED + bq_wire_node_size(x->result_size) + 63) / 64 * 64;
     pthread_mutex_init(&x->reading, NULL);
-    pthread_mutex_init(&x->lock, NULL);
-    pthread_cond_init(&x->freed, NULL);
     if (recipe->has_input) {
         x->input = bq_input_open(recipe->file, recipe->dataset, err);
         if (!x->input || check_input(x, err) < 0)
@@ -233,7 +116,9 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const str
         if (bench_create(x, &x->benches[i]) < 0)
             goto no_memory;
     }
-    if (!x->benches || buffers_create(x, n_buffers(recipe, n_cooks)) < 0)
+    if (recipe->has_output)
+        x->out = bq_out_pool_create(n_buffers(recipe, n_cooks), x->header, out_bytes(recipe));
+    if (!x->benches || (recipe->has_output && !x->out))
         goto no_memory;
     return x;
 
@@ -254,15 +139,22 @@ void bq_executor_destroy(struct bq_executor *x)
         bq_free(x->benches[i].in);
         bq_free(x->benches[i].stack);
     }
-    for (unsigned i = 0; i < x->n_buffers; i++)
-        bq_free(x->buffers[i].data);
+    bq_out_pool_destroy(x->out);
     bq_free(x->benches);
-    bq_free(x->buffers);
     bq_input_close(x->input);
     pthread_mutex_destroy(&x->reading);
-    pthread_mutex_destroy(&x->lock);
-    pthread_cond_destroy(&x->freed);
     bq_free(x);
+}
+
+bool bq_executor_is_settled(struct bq_executor *x)
+{
+    return !x->out || bq_out_is_settled(x->out);
+}
+
+void bq_executor_stop(struct bq_executor *x)
+{
+    if (x->out)
+        bq_out_stop(x->out);
 }
 
 void bq_executor_bytes(const struct bq_executor *x, uint64_t *in, uint64_t *out)
@@ -342,7 +234,7 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
 }
 
 /* Builds the message in front of the data. */
-static void wrap(struct bq_executor *x, struct out_buffer *out, uint64_t chunk, const void *result,
+static void wrap(struct bq_executor *x, struct bq_out_buffer *out, uint64_t chunk, const void *result,
                  size_t data_size)
 {
     size_t head = FIXED + bq_wire_node_size(x->result_size);
@@ -353,13 +245,6 @@ static void wrap(struct bq_executor *x, struct out_buffer *out, uint64_t chunk, 
     bq_wire_put_node(&w, (struct bq_node){.first = chunk, .level = 0}, result, x->result_size);
     out->parcel.bytes = begin;
     out->parcel.size = head + data_size;
-}
-
-static void digest(uint64_t chunk, const void *data, size_t size, unsigned char *out)
-{
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits_withSeed(data, size, chunk));
-    memcpy(out, canonical.digest, BQ_DIGEST_SIZE);
 }
 
 /* Chunk `chunk` into `result`; stage 0 begins it, later ones go on. */
@@ -377,7 +262,7 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
         if (recipe->has_input && read_chunk(x, bench, unit->meter, &err) < 0)
             return refuse(unit, err.text);
         if (recipe->has_output) {
-            bench->out = buffer_take(x, unit->meter);
+            bench->out = bq_out_take(x->out, unit->meter);
             if (!bench->out)
                 return refuse(unit, "stopped");
             bench->out_block.data = bench->out->data + x->header;
@@ -390,7 +275,7 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
         return BQ_UNIT_WAITS;
     if (answer != BQ_DONE) {
         if (bench->out)
-            buffer_release(&bench->out->parcel);
+            bench->out->parcel.release(&bench->out->parcel);
         bench->out = NULL;
         message[sizeof message - 1] = 0;
         return refuse(unit, message[0]          ? message
@@ -399,7 +284,7 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
     }
     if (recipe->has_output) {
         size_t size = bench->out_block.n * bq_type_size(recipe->out_type);
-        digest(chunk, bench->out_block.data, size, result);
+        bq_merge_digest(chunk, bench->out_block.data, size, result);
         wrap(x, bench->out, chunk, result, size);
         atomic_fetch_add_explicit(&x->bytes_out, size, memory_order_relaxed);
         unit->payload = &bench->out->parcel;

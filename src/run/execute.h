@@ -4,7 +4,6 @@
 
 #include "adapters/pool.h"
 #include "core/recipe.h"
-#include "core/reduction.h"
 #include "run/registry.h"
 
 struct bq_executor;
@@ -30,15 +29,5 @@ void bq_executor_bytes(const struct bq_executor *executor, uint64_t *in, uint64_
 
 /* Bytes of memory that a kitchen with so many cooks needs for its buffers. */
 uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks);
-
-/* How two results of chunks become one: the digest of the output, then the kernel's accumulator. */
-struct bq_merge {
-    const struct bq_recipe *recipe;
-    const struct bq_kernel *kernel;
-};
-void bq_merge_run(const void *merge, void *into, const void *next);
-
-/* A result for a chunk that yields nothing: given up, or of an empty dataset. */
-void bq_merge_nothing(const struct bq_merge *merge, void *result);
 
 #endif

@@ -15,10 +15,11 @@
 #include "core/lookahead.h"
 #include "core/wire.h"
 #include "run/execute.h"
+#include "run/merge.h"
+#include "run/sender.h"
 
 #define FLUSH_NS 100000000u  /* a result waits at most this long for company */
 #define PATIENCE_NS 100000000u
-#define RESULT_BYTES 32768u  /* a RESULT without output is about this long at most */
 
 struct kitchen {
     struct bq_transport *transport;
@@ -33,84 +34,12 @@ struct kitchen {
     struct bq_executor *executor;
     struct bq_pool *pool;
     struct bq_merge merge;
-    struct bq_reduction *pending; /* results that are not sent yet */
-    void *result;                 /* room for one */
-    unsigned char *out;           /* room for a RESULT message */
-    size_t out_size;
-    uint64_t pending_since;       /* 0: nothing pending */
+    struct bq_sender sender;
     uint64_t n_leases, n_requests, wait_total;
     struct bq_lookahead lookahead;
     bool is_closed;
     char warning[200];
 };
-
-static int send_message(struct kitchen *k, const struct bq_message *message)
-{
-    unsigned char bytes[BQ_WIRE_FIXED];
-    struct bq_writer w = bq_writer(bytes, sizeof bytes);
-    bq_wire_put(&w, message);
-    return bq_transport_send_copy(k->transport, 0, bytes, (size_t)(w.at - bytes), k->err);
-}
-
-/* -- results ------------------------------------------------------------------------------------------ */
-
-/* Sends what is pending, as few large nodes. */
-static int flush(struct kitchen *k)
-{
-    size_t result_size = bq_recipe_result_size(&k->recipe);
-    size_t node_size = bq_wire_node_size(result_size);
-    while (bq_reduction_n_nodes(k->pending)) {
-        struct bq_node node;
-        struct bq_message message = {.kind = BQ_RESULT, .step = k->step};
-        uint32_t most = (uint32_t)(RESULT_BYTES / node_size), n = 0;
-        most = most ? most : 1;
-        unsigned char head[BQ_WIRE_FIXED];
-        struct bq_writer h = bq_writer(head, sizeof head);
-        bq_wire_put(&h, &message);
-        size_t head_size = (size_t)(h.at - head);
-        struct bq_writer w = bq_writer(k->out + head_size, k->out_size - head_size);
-        while (n < most && bq_reduction_take(k->pending, &node, k->result)) {
-            bq_wire_put_node(&w, node, k->result, result_size);
-            n++;
-        }
-        size_t size = (size_t)(w.at - k->out);
-        message.n = n;
-        struct bq_writer again = bq_writer(k->out, head_size);
-        bq_wire_put(&again, &message);
-        if (bq_transport_send_copy(k->transport, 0, k->out, size, k->err) < 0)
-            return -1;
-    }
-    k->pending_since = 0;
-    return 0;
-}
-
-struct collecting {
-    struct kitchen *kitchen;
-    int rc;
-};
-
-static void collect(void *context, const struct bq_finished *finished)
-{
-    struct collecting *c = context;
-    struct kitchen *k = c->kitchen;
-    if (c->rc < 0)
-        return;
-    if (finished->is_failed) {
-        struct bq_message message = {.kind = BQ_FAILED, .step = k->step,
-                                     .first = finished->node.first};
-        snprintf(message.text, sizeof message.text, "%.250s",
-                 finished->payload ? (const char *)finished->payload : "out of memory");
-        bq_free(finished->payload);
-        c->rc = send_message(k, &message);
-    } else if (finished->payload) {
-        c->rc = bq_transport_send(k->transport, 0, finished->payload, k->err);
-    } else {
-        if (bq_reduction_add(k->pending, finished->node, finished->result, false) < 0)
-            c->rc = bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for results");
-        if (!k->pending_since)
-            k->pending_since = bq_now();
-    }
-}
 
 /* -- asking for work ----------------------------------------------------------------------------------- */
 
@@ -123,10 +52,10 @@ static int ask(struct kitchen *k)
     uint64_t unstarted = bq_pool_unstarted(k->pool);
     if (k->is_closed || !bq_lookahead_should_ask(&k->lookahead, unstarted, k->n_cooks, now))
         return 0;
-    if (flush(k) < 0)
+    if (bq_sender_flush(&k->sender) < 0)
         return -1;
     k->n_requests++;
-    return send_message(k, &(struct bq_message){.kind = BQ_REQUEST, .step = k->step,
+    return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_REQUEST,
                                                 .count = unstarted,
                                                 .tau_ns = k->lookahead.tau_ns,
                                                 .wait_ns = k->lookahead.wait_ns});
@@ -162,13 +91,8 @@ static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
     size_t result_size = bq_recipe_result_size(&k->recipe);
     k->n_cooks = k->recipe.n_cooks ? k->recipe.n_cooks : k->place.n_share;
     warn_about_binding(k);
-    struct bq_combine combine = {.size = result_size, .run = bq_merge_run, .context = &k->merge};
-    k->pending = bq_reduction_create(&combine);
-    k->result = bq_alloc(1, result_size);
-    k->out_size = BQ_WIRE_FIXED + bq_wire_node_size(result_size) + RESULT_BYTES;
-    k->out = bq_alloc(1, k->out_size);
-    if (!k->pending || !k->result || !k->out)
-        return bq_fail(why, BQ_EXIT_FAILED, "out of memory");
+    if (bq_sender_open(&k->sender, k->step, &k->merge, why) < 0)
+        return -1;
     k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->n_cooks, why);
     if (!k->executor)
         return -1;
@@ -191,13 +115,9 @@ static void clean_up(struct kitchen *k)
 {
     bq_pool_destroy(k->pool);
     bq_executor_destroy(k->executor);
-    bq_reduction_destroy(k->pending);
-    bq_free(k->result);
-    bq_free(k->out);
+    bq_sender_close(&k->sender);
     k->pool = NULL;
     k->executor = NULL;
-    k->pending = NULL;
-    k->result = k->out = NULL;
 }
 
 /* -- the step ------------------------------------------------------------------------------------------ */
@@ -263,13 +183,13 @@ static int handle(struct kitchen *k, const struct bq_message *message)
         k->n_leases++;
         k->wait_total += bq_lookahead_answered(&k->lookahead, bq_now());
         if (!bq_pool_add(k->pool, message->first, message->count))
-            return send_message(k, &(struct bq_message){.kind = BQ_DROPPED, .step = k->step,
+            return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_DROPPED,
                                                         .first = message->first,
                                                         .count = message->count});
     } else if (message->kind == BQ_REVOKE) {
         uint64_t from, n = bq_pool_drop(k->pool, message->first, message->count, &from);
         if (n)
-            return send_message(k, &(struct bq_message){.kind = BQ_DROPPED, .step = k->step,
+            return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_DROPPED,
                                                         .first = from, .count = n});
     }
     return 0;
@@ -303,21 +223,19 @@ static int serve(struct kitchen *k)
         bq_pool_add(k->pool, first, count);
     }
     while (!k->is_closed) {
-        struct collecting collecting = {.kitchen = k};
-        bq_pool_collect(k->pool, collect, &collecting);
-        if (collecting.rc < 0 || ask(k) < 0)
+        bq_pool_collect(k->pool, bq_sender_take, &k->sender);
+        if (k->sender.has_failed || ask(k) < 0)
             return -1;
-        uint64_t now = bq_now();
-        bool is_due = k->pending_since && now - k->pending_since >= FLUSH_NS;
-        if ((is_due || (k->pending_since && bq_pool_is_idle(k->pool))) && flush(k) < 0)
+        if ((bq_pool_is_idle(k->pool) || bq_sender_due(&k->sender) <= bq_now()) &&
+            bq_sender_flush(&k->sender) < 0)
             return -1;
         if (receive_all(k) < 0 || bq_transport_progress(k->transport, k->err) < 0)
             return -1;
         if (k->is_closed)
             break;
-        now = bq_now();
-        uint64_t wait = k->pending_since ? k->pending_since + FLUSH_NS : now + PATIENCE_NS;
-        bq_transport_wait(k->transport, wait > now ? wait - now : 0, k->bell);
+        uint64_t now = bq_now(), due = bq_sender_due(&k->sender);
+        uint64_t wait = due <= now ? 0 : due - now < PATIENCE_NS ? due - now : PATIENCE_NS;
+        bq_transport_wait(k->transport, wait, k->bell);
     }
     return 0;
 }
@@ -340,9 +258,9 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     /* Ranks of one machine share a clock; from another machine, the message's way is the error. */
     uint64_t epoch = k->transport->n_machines == 1 ? message->time : arrived;
     struct bq_error why = {0};
-    k->step = message->step;
+    k->step = k->sender.step = message->step;
     k->is_closed = false;
-    k->pending_since = k->n_leases = k->n_requests = k->wait_total = 0;
+    k->n_leases = k->n_requests = k->wait_total = 0;
     k->index = k->transport->rank - 1;
     bq_lookahead_init(&k->lookahead);
     int rc = bq_recipe_get(&message->rest, &k->recipe);
@@ -350,12 +268,12 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     if (rc < 0 || k->index >= k->recipe.n_kitchens)
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
     if (rc < 0 || why.text[0] || get_ready(k, &why, epoch) < 0) {
-        struct bq_message refused = {.kind = BQ_REFUSED, .step = k->step};
+        struct bq_message refused = {.kind = BQ_REFUSED};
         snprintf(refused.text, sizeof refused.text, "%.250s", why.text);
         clean_up(k);
-        return send_message(k, &refused) < 0 ? -1 : wait_for_close(k);
+        return bq_sender_message(&k->sender, &refused) < 0 ? -1 : wait_for_close(k);
     }
-    rc = send_message(k, &(struct bq_message){.kind = BQ_JOIN, .step = k->step, .n = k->n_cooks,
+    rc = bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_JOIN, .n = k->n_cooks,
                                               .time = bq_now() - arrived});
     if (rc == 0)
         rc = serve(k);
@@ -386,7 +304,7 @@ static int work(struct kitchen *k)
     hello.n_cores = k->place.n_share;
     hello.count = k->place.n_machine;
     gethostname(hello.text, 63);
-    if (send_message(k, &hello) < 0)
+    if (bq_sender_message(&k->sender, &hello) < 0)
         return -1;
     while (k->exit_code < 0) {
         uint32_t from;
@@ -420,15 +338,16 @@ int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registr
     if (!k)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     *k = (struct kitchen){.transport = transport, .registry = registry, .err = err,
-                          .exit_code = -1, .bell = bq_bell_create()};
+                          .exit_code = -1, .bell = bq_bell_create(),
+                          .sender = {.transport = transport, .err = err}};
     int rc = work(k);
     if (rc < 0) { /* the coordinator must know; it may be out of reach */
-        struct bq_message refused = {.kind = BQ_REFUSED, .step = k->step};
+        struct bq_message refused = {.kind = BQ_REFUSED};
         snprintf(refused.text, sizeof refused.text, "%.250s", err->text);
-        k->err = NULL;
-        send_message(k, &refused);
+        k->sender.err = NULL;
+        bq_sender_message(&k->sender, &refused);
     }
-    if (send_message(k, &(struct bq_message){.kind = BQ_BYE}) < 0)
+    if (bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_BYE}) < 0)
         rc = -1;
     if (k->bell >= 0)
         close(k->bell);

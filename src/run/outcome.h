@@ -5,7 +5,7 @@
 #include "adapters/store.h"
 #include "core/reduction.h"
 #include "core/report.h"
-#include "run/execute.h"
+#include "run/merge.h"
 
 /* Fills the report's results and digest. */
 int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,

@@ -131,7 +131,7 @@ static int run_step(struct bq_session *s, const struct bq_job *job, const struct
         n = o->max_kitchens;
     if (bq_resolve(&resolved, job, step, n, o->force, err) < 0)
         return -1;
-    if (!s->is_greeted && bq_coordinator_greet(s->transport, s->hello, err) < 0) {
+    if (!s->is_greeted && bq_greet(s->transport, s->hello, err) < 0) {
         bq_resolved_close(&resolved);
         return -1;
     }
@@ -179,7 +179,7 @@ void bq_session_destroy(struct bq_session *s)
     if (!s)
         return;
     if (s->transport && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
-        bq_coordinator_bye(s->transport, BQ_EXIT_OK);
+        bq_bye(s->transport, BQ_EXIT_OK);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
     bq_transport_destroy(s->transport);
