@@ -95,7 +95,8 @@ static void random_histories_agree_with_an_array_of_flags(void)
                 break;
             }
             if (!agrees(ledger, n)) {
-                printf("\n    round %d, step %d, %llu chunks\n", round, step, (unsigned long long)n);
+                printf("\n    round %d, step %d, %llu chunks\n", round, step,
+                       (unsigned long long)n);
                 CU_FAIL("the ledger and the flags differ");
                 bq_ledger_destroy(ledger);
                 return;
@@ -135,7 +136,8 @@ static void a_million_chunks_are_handled_as_one_range(void)
 }
 
 static const struct test tests[] = {
-    {"random histories agree with an array of flags", random_histories_agree_with_an_array_of_flags},
+    {"random histories agree with an array of flags",
+     random_histories_agree_with_an_array_of_flags},
     {"ranges outside of the plan are known as such", ranges_outside_of_the_plan_are_known_as_such},
     {"a million chunks are handled as one range", a_million_chunks_are_handled_as_one_range},
 };

@@ -94,7 +94,8 @@ static void an_automatic_plan_covers_every_element_once(void)
         CU_ASSERT_EQUAL(bq_plan_auto(&plan, &space, follow, element, NULL), 0);
         uint64_t bytes = plan.max_elements * element;
         CU_ASSERT(bytes <= BQ_PLAN_MAX_BYTES || plan.max_elements <= 1);
-        CU_ASSERT(plan.n_chunks <= 1 || 2 * bytes > BQ_PLAN_MIN_BYTES || element > BQ_PLAN_MAX_BYTES);
+        CU_ASSERT(plan.n_chunks <= 1 || 2 * bytes > BQ_PLAN_MIN_BYTES ||
+                  element > BQ_PLAN_MAX_BYTES);
         if (!covers_exactly(&plan)) {
             printf("\n    round %d, rank %d\n", round, space.rank);
             CU_FAIL("an element is covered twice or not at all");

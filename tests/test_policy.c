@@ -171,7 +171,8 @@ static void extreme_plans_do_not_overflow(void)
     for (int policy = 0; policy < BQ_N_POLICIES; policy++) {
         struct bq_schedule schedule = schedule_of((enum bq_policy)policy, 0);
         uint64_t end = 0;
-        static const uint32_t kitchens[] = {0, 1, 2, UINT32_MAX / 2, UINT32_MAX - 2, UINT32_MAX - 1};
+        static const uint32_t kitchens[] = {
+            0, 1, 2, UINT32_MAX / 2, UINT32_MAX - 2, UINT32_MAX - 1};
         for (size_t i = 0; i < 6; i++) {
             bq_policy_first(&schedule, n, most, kitchens[i], &first, &count);
             CU_ASSERT(first >= end && first < n && count >= 1 && count <= n - first);
@@ -221,7 +222,8 @@ static const struct test tests[] = {
     {"dealt leases cover everything once", dealt_leases_cover_everything_once},
     {"leases on request cover everything once, the first ones at most half",
      leases_on_request_cover_everything_once},
-    {"guided leases shrink from a half share to one", guided_leases_shrink_from_a_half_share_to_one},
+    {"guided leases shrink from a half share to one",
+     guided_leases_shrink_from_a_half_share_to_one},
     {"factoring leases come in rounds of half of what is left",
      factoring_leases_come_in_rounds_of_half_of_what_is_left},
     {"dynamic leases are the block or the least", dynamic_leases_are_the_block_or_the_least},

@@ -20,6 +20,8 @@ struct world {
     uint64_t n_reported, n_failed, sum;
     uint64_t fail_every, wait_ns;  /* 0: never */
     atomic_uint n_parts;
+    bool slow;
+    atomic_bool may_end;
 };
 
 /* The result of a node is the sum of its chunk ids. */
@@ -31,6 +33,8 @@ static enum bq_unit_answer cook(void *context, struct bq_unit *unit)
         unit->wait_ns = w->wait_ns;
         return BQ_UNIT_WAITS;
     }
+    while (w->slow && unit->node.first == 0 && !atomic_load(&w->may_end))
+        usleep(100);
     for (uint64_t i = 0; i < bq_node_size(unit->node); i++) {
         uint64_t chunk = unit->node.first + i;
         if (w->fail_every && chunk % w->fail_every == 0)
@@ -176,14 +180,31 @@ static void dropped_chunks_are_not_cooked_and_all_others_are(void)
 static void a_full_pool_says_no(void)
 {
     struct world *w = open_world(1, 1, true);
-    w->wait_ns = 20000000;
+    w->wait_ns = 200000000;
     unsigned n = 0;
-    while (n < 100 && bq_pool_add(w->pool, n, 1))
+    while (n < 1000 && bq_pool_add(w->pool, n, 1))
         n++;
-    CU_ASSERT_EQUAL(n, BQ_POOL_LEASES);
+    CU_ASSERT(n == BQ_POOL_LEASES || n == BQ_POOL_LEASES + 1); /* one may be taken */
+    close_world(w);
+}
+
+static void a_long_chunk_keeps_no_lease_from_being_added(void)
+{
+    struct world *w = open_world(2, 1, true);
+    w->slow = true; /* chunk 0 ends when all others have */
+    for (unsigned i = 0; i < 5 * BQ_POOL_LEASES; i++) {
+        while (!bq_pool_add(w->pool, i, 1))
+            usleep(10);
+        bq_pool_collect(w->pool, take, w);
+    }
+    while (w->n_reported < 5 * BQ_POOL_LEASES - 1) {
+        bq_pool_collect(w->pool, take, w);
+        usleep(100);
+    }
+    CU_ASSERT_EQUAL(w->reported[0], 0);
+    atomic_store(&w->may_end, true);
     work_off(w);
-    CU_ASSERT(bq_pool_add(w->pool, n, 1));
-    work_off(w);
+    CU_ASSERT(is_each_reported_once(w, 0, 5 * BQ_POOL_LEASES));
     close_world(w);
 }
 
@@ -252,6 +273,7 @@ static const struct test tests[] = {
     {"dropped chunks are not cooked and all others are",
      dropped_chunks_are_not_cooked_and_all_others_are},
     {"a full pool says no", a_full_pool_says_no},
+    {"a long chunk keeps no lease from being added", a_long_chunk_keeps_no_lease_from_being_added},
     {"the bell rings at low water", the_bell_rings_at_low_water},
     {"stopping leaves work undone and hangs never", stopping_leaves_work_undone_and_hangs_never},
     {"a team works on each chunk with all hands", a_team_works_on_each_chunk_with_all_hands},

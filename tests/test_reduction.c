@@ -1,5 +1,5 @@
-/* Reductions: the same bits for any order of arrival, any tiling into nodes, any number of kitchens.
- * The combine here is neither associative nor commutative, so another tree would show. */
+/* Reductions: the same bits for any order of arrival, any tiling into nodes, any number of
+ * kitchens. The combine here is neither associative nor commutative, so another tree would show. */
 #include "core/reduction.h"
 
 #include "cunit.h"
@@ -224,7 +224,8 @@ static void results_of_no_bytes_are_merged_as_ranges(void)
     struct bq_combine empty = {.size = 0};
     struct bq_reduction *r = bq_reduction_create(&empty);
     for (uint64_t c = 0; c < 1000; c++)
-        CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = c * 7 % 1000}, NULL, false), 0);
+        CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = c * 7 % 1000}, NULL, false),
+                        0);
     CU_ASSERT_EQUAL(bq_reduction_n_nodes(r), (size_t)__builtin_popcountll(1000));
     CU_ASSERT(bq_reduction_finish(r, 1000, NULL));
     struct bq_node node;
@@ -279,7 +280,8 @@ static void a_huge_node_replaces_the_few_below_it_at_once(void)
     struct bq_reduction *r = bq_reduction_create(&empty);
     uint64_t half = UINT64_C(1) << 40;
     CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = 5}, NULL, false), 0);
-    CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = half - 2, .level = 1}, NULL, false), 0);
+    CU_ASSERT_EQUAL(
+        bq_reduction_add(r, (struct bq_node){.first = half - 2, .level = 1}, NULL, false), 0);
     CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = half + 1}, NULL, false), 0);
     CU_ASSERT_EQUAL(bq_reduction_add(r, (struct bq_node){.first = 0, .level = 40}, NULL, true), 0);
     CU_ASSERT_EQUAL(bq_reduction_n_nodes(r), 2);
@@ -315,7 +317,8 @@ static const struct test tests[] = {
     {"results of no bytes are merged as ranges", results_of_no_bytes_are_merged_as_ranges},
     {"an odd size keeps its neighbours untouched", an_odd_size_keeps_its_neighbours_untouched},
     {"filling and emptying goes on for ever", filling_and_emptying_goes_on_for_ever},
-    {"a huge node replaces the few below it at once", a_huge_node_replaces_the_few_below_it_at_once},
+    {"a huge node replaces the few below it at once",
+     a_huge_node_replaces_the_few_below_it_at_once},
     {"nodes know their siblings and their size", nodes_know_their_siblings_and_their_size},
 };
 

@@ -11,7 +11,8 @@ static uint64_t now;
 
 static void begin(enum bq_policy policy, uint64_t block, uint64_t n_chunks, uint32_t n_kitchens)
 {
-    struct bq_scheduler_config config = {.n_chunks = n_chunks, .n_kitchens = n_kitchens,
+    struct bq_scheduler_config config = {.n_chunks = n_chunks,
+                                         .n_kitchens = n_kitchens,
                                          .schedule = {.policy = policy, .block = block}};
     struct bq_error err = {0};
     s = bq_scheduler_create(&config, &err);
@@ -34,7 +35,8 @@ static void end(void)
     s = NULL;
 }
 
-/* -- tell ----------------------------------------------------------------------------------------- */
+/* -- tell -----------------------------------------------------------------------------------------
+ */
 
 static void tell(struct bq_event event)
 {
@@ -49,8 +51,8 @@ static void join(uint32_t kitchen, uint32_t n_cooks)
 
 static void request(uint32_t kitchen, uint64_t unstarted, double tau_ns)
 {
-    tell((struct bq_event){.kind = BQ_EVENT_REQUEST, .kitchen = kitchen, .count = unstarted,
-                           .tau_ns = tau_ns});
+    tell((struct bq_event){
+        .kind = BQ_EVENT_REQUEST, .kitchen = kitchen, .count = unstarted, .tau_ns = tau_ns});
 }
 
 static void range(enum bq_event_kind kind, uint32_t kitchen, uint64_t first, uint64_t count)
@@ -73,7 +75,8 @@ static void dropped(uint32_t kitchen, uint64_t first, uint64_t count)
     range(BQ_EVENT_DROPPED, kitchen, first, count);
 }
 
-/* -- expect --------------------------------------------------------------------------------------- */
+/* -- expect ---------------------------------------------------------------------------------------
+ */
 
 static struct bq_action action;
 
@@ -86,9 +89,9 @@ static void expect_at(int line, enum bq_action_kind kind, uint32_t kitchen, uint
                     (kind == BQ_ACTION_CLOSE || (action.first == first && action.count == count));
     if (!is_right)
         printf("\n    line %d: got %s %u %llu %llu, want %s %u %llu %llu\n", line,
-               is ? name[action.kind] : "nothing", action.kitchen,
-               (unsigned long long)action.first, (unsigned long long)action.count, name[kind],
-               kitchen, (unsigned long long)first, (unsigned long long)count);
+               is ? name[action.kind] : "nothing", action.kitchen, (unsigned long long)action.first,
+               (unsigned long long)action.count, name[kind], kitchen, (unsigned long long)first,
+               (unsigned long long)count);
     CU_ASSERT(is_right);
     check();
 }
@@ -113,7 +116,8 @@ static void expect_nothing_at(int line)
         EXPECT(ACCEPT, kitchen, first, count);                                                     \
     } while (0)
 
-/* -- leases --------------------------------------------------------------------------------------- */
+/* -- leases ---------------------------------------------------------------------------------------
+ */
 
 static void the_first_leases_need_no_message(void)
 {
@@ -197,24 +201,35 @@ static void a_deadline_is_known_when_the_speed_is(void)
     end();
 }
 
-static void a_kitchen_holds_eight_leases_at_most(void)
+static void a_kitchen_holds_so_many_leases_at_most(void)
 {
-    begin(BQ_DYNAMIC, 1, 100, 2);
-    for (uint64_t i = 0; i < 7; i++) {
+    const uint64_t most = BQ_MAX_LEASES;
+    begin(BQ_DYNAMIC, 1, 1000, 2);
+    for (uint64_t i = 0; i < most - 1; i++) {
         request(0, 1, 0);
         EXPECT(LEASE, 0, 2 + i, 1);
     }
     request(0, 1, 0);
     EXPECT_NOTHING();
     request(1, 1, 0);
-    EXPECT(LEASE, 1, 9, 1); /* who stands behind it is served */
+    EXPECT(LEASE, 1, most + 1, 1); /* who stands behind it is served */
     DONE(0, 4, 1);
-    EXPECT(LEASE, 0, 10, 1); /* it stayed in line */
+    EXPECT(LEASE, 0, most + 2, 1); /* it stayed in line */
     EXPECT_NOTHING();
     end();
 }
 
-/* -- results -------------------------------------------------------------------------------------- */
+static void many_cooks_are_all_fed_by_small_blocks(void)
+{
+    begin(BQ_DYNAMIC, 1, 100000, 2);
+    tell((struct bq_event){.kind = BQ_EVENT_JOIN, .kitchen = 0, .n_cooks = 100, .count = 1600});
+    request(0, 1, 0);
+    EXPECT(LEASE, 0, 2, 2 * 1600 / BQ_MAX_LEASES); /* so that all leases together hold two each */
+    end();
+}
+
+/* -- results --------------------------------------------------------------------------------------
+ */
 
 static void late_and_double_results_are_discarded(void)
 {
@@ -278,7 +293,8 @@ static void a_plan_without_chunks_closes_at_once(void)
     end();
 }
 
-/* -- faults --------------------------------------------------------------------------------------- */
+/* -- faults ---------------------------------------------------------------------------------------
+ */
 
 static void the_chunks_of_a_lost_kitchen_go_to_others(void)
 {
@@ -384,8 +400,8 @@ static void hundreds_of_chunks_that_fail_at_once_are_given_up_without_loss(void)
             for (uint64_t i = action.first, n = action.count; n; n--, i++) {
                 struct bq_action given_up;
                 failed(0, i);
-                n_given_up += bq_scheduler_ask(s, now, &given_up) &&
-                              given_up.kind == BQ_ACTION_GIVE_UP;
+                n_given_up +=
+                    bq_scheduler_ask(s, now, &given_up) && given_up.kind == BQ_ACTION_GIVE_UP;
             }
         }
     }
@@ -405,14 +421,14 @@ static void dropped_chunks_are_leased_again(void)
     EXPECT(LEASE, 0, 20, 10);
     dropped(0, 25, 5); /* the end of a lease */
     request(1, 0, 0);
-    EXPECT(LEASE, 1, 25, 10 - 5);
+    EXPECT(LEASE, 1, 25, 10); /* and the five behind them */
     end();
 }
 
 static void what_is_dropped_amid_a_lease_is_leased_again_when_the_lease_is_over(void)
 {
     begin(BQ_DYNAMIC, 10, 20, 2);
-    DONE(1, 10, 10 - 5);
+    DONE(1, 10, 5);
     dropped(1, 15, 2);
     DONE(1, 17, 3);
     request(1, 0, 0);
@@ -436,7 +452,8 @@ static void everybody_lost_is_stranded(void)
     end();
 }
 
-/* -- the tail ------------------------------------------------------------------------------------- */
+/* -- the tail -------------------------------------------------------------------------------------
+ */
 
 /* Two kitchens of one cook; kitchen 1 is done and starves, kitchen 0 has 10 chunks of 1 s left. */
 static void begin_tail(void)
@@ -515,8 +532,29 @@ static void a_helper_that_is_lost_is_replaced(void)
     EXPECT(REVOKE, 0, 5, 5);
     lost(0);
     request(2, 0, 1e9);
-    now += 10 * SECOND;
-    EXPECT(LEASE, 2, 0, 5);
+    EXPECT_NOTHING(); /* it is busy, and static means static */
+    DONE(2, 5, 5);
+    EXPECT(LEASE, 2, 0, 2);
+    end();
+}
+
+static void a_helper_that_is_slow_itself_is_helped(void)
+{
+    begin(BQ_STATIC, 0, 60, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        join(k, 1);
+    DONE(1, 20, 20);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 10, 10);
+    EXPECT(REVOKE, 0, 10, 10);
+    dropped(0, 10, 10); /* now kitchen 1 is the only one that has them */
+    range(BQ_EVENT_DONE, 0, 0, 9);
+    EXPECT(ACCEPT, 0, 0, 9);
+    DONE(2, 40, 20);
+    request(2, 0, 1e9);
+    now += 2 * SECOND;
+    EXPECT(LEASE, 2, 15, 5);
+    EXPECT(REVOKE, 1, 15, 5);
     end();
 }
 
@@ -541,10 +579,10 @@ static void the_straggler_itself_first_in_line_does_not_hide_it(void)
     join(0, 4);
     join(1, 4);
     DONE(0, 0, 9);
-    request(0, 0, 1e6); /* three of its cooks starve, one is stuck with 9 */
+    request(0, 0, 1e5); /* three of its cooks starve, one is stuck with 9 */
     EXPECT_NOTHING();
     DONE(1, 10, 10);
-    request(1, 0, 1e6);
+    request(1, 0, 1e5);
     now += 60 * SECOND;
     EXPECT(LEASE, 1, 9, 1);
     EXPECT(REVOKE, 0, 9, 1);
@@ -597,7 +635,8 @@ static void who_waits_in_the_tail_is_looked_at_again_but_nobody_spins(void)
     end();
 }
 
-/* -- progress, stop, nonsense --------------------------------------------------------------------- */
+/* -- progress, stop, nonsense ---------------------------------------------------------------------
+ */
 
 static void static_is_overruled_only_when_everybody_would_idle(void)
 {
@@ -665,7 +704,7 @@ static void nonsense_is_ignored(void)
     range(BQ_EVENT_DONE, 0, 1, UINT64_MAX);
     range(BQ_EVENT_DONE, 0, 0, 0);
     range(BQ_EVENT_DROPPED, 0, 99, 5);
-    range(BQ_EVENT_DROPPED, 0, 5, 5); /* kitchen 1 holds these */
+    range(BQ_EVENT_DROPPED, 0, 5, 5);  /* kitchen 1 holds these */
     range(BQ_EVENT_DROPPED, 0, 50, 5); /* nobody does */
     failed(0, 100);
     for (int i = 0; i < 5; i++)
@@ -676,7 +715,7 @@ static void nonsense_is_ignored(void)
     CU_ASSERT(bq_scheduler_n_done(s) == 0 && bq_scheduler_n_given_up(s) == 0);
     join(0, 0);
     join(0, UINT32_MAX);
-    join(1, UINT32_MAX);
+    join(1, 2);
     double zero = 0;
     tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = zero / zero});
     request(0, UINT64_MAX, zero / zero);
@@ -695,10 +734,12 @@ static const struct test tests[] = {
      starving_kitchens_are_served_first_and_then_in_order},
     {"a kitchen that asks again because it starves moves ahead",
      a_kitchen_that_asks_again_because_it_starves_moves_ahead},
-    {"guided leases are half a share of what is left", guided_leases_are_half_a_share_of_what_is_left},
+    {"guided leases are half a share of what is left",
+     guided_leases_are_half_a_share_of_what_is_left},
     {"a busy coordinator makes leases longer", a_busy_coordinator_makes_leases_longer},
     {"a deadline is known when the speed is", a_deadline_is_known_when_the_speed_is},
-    {"a kitchen holds eight leases at most", a_kitchen_holds_eight_leases_at_most},
+    {"a kitchen holds so many leases at most", a_kitchen_holds_so_many_leases_at_most},
+    {"many cooks are all fed by small blocks", many_cooks_are_all_fed_by_small_blocks},
     {"late and double results are discarded", late_and_double_results_are_discarded},
     {"a result of a kitchen that was lost counts when it is the first",
      a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first},
@@ -719,10 +760,12 @@ static const struct test tests[] = {
      what_is_dropped_amid_a_lease_is_leased_again_when_the_lease_is_over},
     {"everybody lost is stranded", everybody_lost_is_stranded},
     {"a straggler gets help and a revoke", a_straggler_gets_help_and_a_revoke},
-    {"a straggler is helped again when it gave back", a_straggler_is_helped_again_when_it_gave_back},
+    {"a straggler is helped again when it gave back",
+     a_straggler_is_helped_again_when_it_gave_back},
     {"a straggler that cannot give back is helped once",
      a_straggler_that_cannot_give_back_is_helped_once},
     {"a helper that is lost is replaced", a_helper_that_is_lost_is_replaced},
+    {"a helper that is slow itself is helped", a_helper_that_is_slow_itself_is_helped},
     {"help goes to the chunk that is stuck", help_goes_to_the_chunk_that_is_stuck},
     {"the straggler itself first in line does not hide it",
      the_straggler_itself_first_in_line_does_not_hide_it},

@@ -9,7 +9,12 @@
 static const double inf = (double)(1e308 * 10);
 
 static struct bq_message examples[] = {
-    {.kind = BQ_HELLO, .step = 0, .n = BQ_WIRE_VERSION, .pid = 4242, .n_cores = 3, .count = 128,
+    {.kind = BQ_HELLO,
+     .step = 0,
+     .n = BQ_WIRE_VERSION,
+     .pid = 4242,
+     .n_cores = 3,
+     .count = 128,
      .text = "node-17.example.org"},
     {.kind = BQ_STEP, .step = 1, .time = UINT64_MAX},
     {.kind = BQ_JOIN, .step = UINT32_MAX, .n = 64, .time = 123456789},
@@ -73,10 +78,10 @@ static void the_longest_texts_fit_the_fixed_part(void)
 
 static void fields_are_little_endian(void)
 {
-    struct bq_message m = {.kind = BQ_LEASE, .step = 0x01020304, .first = 0x1122334455667788,
-                           .count = 2};
-    static const unsigned char want[] = {5,    4,    3,    2,    1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
-                                         0x22, 0x11, 2,    0,    0, 0,    0,    0,    0,    0};
+    struct bq_message m = {
+        .kind = BQ_LEASE, .step = 0x01020304, .first = 0x1122334455667788, .count = 2};
+    static const unsigned char want[] = {5,    4,    3, 2, 1, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33,
+                                         0x22, 0x11, 2, 0, 0, 0,    0,    0,    0,    0};
     unsigned char bytes[BQ_WIRE_FIXED];
     CU_ASSERT_EQUAL(put(&m, bytes, sizeof bytes), sizeof want);
     CU_ASSERT(memcmp(bytes, want, sizeof want) == 0);
@@ -138,10 +143,11 @@ static void random_bytes_are_refused_or_are_a_message(void)
     }
 }
 
-/* -- nodes ---------------------------------------------------------------------------------------- */
+/* -- nodes ----------------------------------------------------------------------------------------
+ */
 
-static size_t put_node(unsigned char *bytes, size_t size, uint32_t n, uint64_t first, unsigned level,
-                       const char *result)
+static size_t put_node(unsigned char *bytes, size_t size, uint32_t n, uint64_t first,
+                       unsigned level, const char *result)
 {
     struct bq_writer w = bq_writer(bytes, size);
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_RESULT, .n = n});
@@ -216,15 +222,27 @@ static void a_hostile_count_of_nodes_ends_with_the_bytes(void)
     }
 }
 
-/* -- recipes -------------------------------------------------------------------------------------- */
+/* -- recipes --------------------------------------------------------------------------------------
+ */
 
 static struct bq_recipe example_recipe(void)
 {
-    struct bq_recipe r = {.kernel = "stats", .n_params = 2, .has_input = true, .file = "in.h5",
-                          .dataset = "/a/b", .file_bytes = 1u << 20, .file_mtime_ns = 77,
-                          .in_type = BQ_F32, .out_type = BQ_U8, .acc_size = 96,
-                          .schedule = {.policy = BQ_FACTORING, .block = 9}, .n_kitchens = 3,
-                          .n_cooks = 4, .open = 2, .is_team = true, .is_bound = true};
+    struct bq_recipe r = {.kernel = "stats",
+                          .n_params = 2,
+                          .has_input = true,
+                          .file = "in.h5",
+                          .dataset = "/a/b",
+                          .file_bytes = 1u << 20,
+                          .file_mtime_ns = 77,
+                          .in_type = BQ_F32,
+                          .out_type = BQ_U8,
+                          .acc_size = 96,
+                          .schedule = {.policy = BQ_FACTORING, .block = 9},
+                          .n_kitchens = 3,
+                          .n_cooks = 4,
+                          .open = 2,
+                          .is_team = true,
+                          .is_bound = true};
     r.params[0].i = -5;
     r.params[1].r = inf;
     struct bq_space space = {.rank = 3, .extent = {100, 20, 7}};
@@ -294,14 +312,30 @@ static void impossible_recipes_are_refused(void)
     for (int what = 0; what < 9; what++) {
         r = example_recipe();
         switch (what) {
-        case 0: r.n_kitchens = 0; break;
-        case 1: r.open = 0; break;
-        case 2: r.acc_size = BQ_MAX_ACC + 1; break;
-        case 3: r.in_type = BQ_N_TYPES; break;
-        case 4: r.out_type = (enum bq_type)255; break;
-        case 5: r.schedule.policy = BQ_N_POLICIES; break;
-        case 6: r.plan.chunk[1] = 0; break;
-        case 7: r.plan.space.rank = 0; break;
+        case 0:
+            r.n_kitchens = 0;
+            break;
+        case 1:
+            r.open = 0;
+            break;
+        case 2:
+            r.acc_size = BQ_MAX_ACC + 1;
+            break;
+        case 3:
+            r.in_type = BQ_N_TYPES;
+            break;
+        case 4:
+            r.out_type = (enum bq_type)255;
+            break;
+        case 5:
+            r.schedule.policy = BQ_N_POLICIES;
+            break;
+        case 6:
+            r.plan.chunk[1] = 0;
+            break;
+        case 7:
+            r.plan.space.rank = 0;
+            break;
         default:
             r.plan.space.extent[0] = r.plan.space.extent[1] = UINT64_C(1) << 40;
             break;
@@ -334,7 +368,8 @@ static void damaged_recipes_are_refused_or_make_a_plan(void)
     }
 }
 
-/* -- reports -------------------------------------------------------------------------------------- */
+/* -- reports --------------------------------------------------------------------------------------
+ */
 
 static size_t put_report(const struct bq_kitchen_report *k, unsigned char *bytes, size_t size)
 {
@@ -356,10 +391,20 @@ static int get_report(const unsigned char *bytes, size_t n, struct bq_kitchen_re
 
 static void example_report(struct bq_kitchen_report *k, struct bq_cook_report *cooks)
 {
-    *k = (struct bq_kitchen_report){.rank = 3, .host = "node-3", .pid = 99, .n_cooks = 2,
-                                    .n_cores = 5, .n_chunks = 1000, .n_leases = 7, .n_requests = 8,
-                                    .bytes_in = 9, .bytes_out = 10, .wait_ns = 11, .n_open_max = 12,
-                                    .warning = "2 cooks share 1 core", .cooks = cooks};
+    *k = (struct bq_kitchen_report){.rank = 3,
+                                    .host = "node-3",
+                                    .pid = 99,
+                                    .n_cooks = 2,
+                                    .n_cores = 5,
+                                    .n_chunks = 1000,
+                                    .n_leases = 7,
+                                    .n_requests = 8,
+                                    .bytes_in = 9,
+                                    .bytes_out = 10,
+                                    .wait_ns = 11,
+                                    .n_open_max = 12,
+                                    .warning = "2 cooks share 1 core",
+                                    .cooks = cooks};
     for (int i = 0; i < 2; i++) {
         cooks[i] = (struct bq_cook_report){.core = i ? -1 : 4, .n_chunks = 500};
         bq_track_init(&cooks[i].track);
@@ -383,7 +428,8 @@ static void a_report_comes_back_as_it_was(void)
     CHECK_TEXT(out.warning, in.warning);
     CU_ASSERT(out.rank == 3 && out.pid == 99 && out.n_cooks == 2 && out.n_cores == 5);
     CU_ASSERT(out.n_chunks == 1000 && out.n_leases == 7 && out.n_requests == 8);
-    CU_ASSERT(out.bytes_in == 9 && out.bytes_out == 10 && out.wait_ns == 11 && out.n_open_max == 12);
+    CU_ASSERT(out.bytes_in == 9 && out.bytes_out == 10 && out.wait_ns == 11 &&
+              out.n_open_max == 12);
     bq_free(out.cooks);
     for (size_t cut = 0; cut < n; cut += cut < 700 ? 1 : 37) {
         CU_ASSERT_EQUAL(get_report(bytes, cut, &out), -1);
@@ -409,8 +455,13 @@ static void hostile_counts_in_a_report_are_refused(void)
     static struct bq_cook_report cooks[2];
     static unsigned char bytes[40000];
     struct bq_kitchen_report k, out;
-    static const uint64_t widths[] = {0, 1, BQ_TRACE_FINEST - 1, BQ_TRACE_FINEST + 1,
-                                      3 * BQ_TRACE_FINEST, UINT64_MAX, UINT64_C(1) << 63};
+    static const uint64_t widths[] = {0,
+                                      1,
+                                      BQ_TRACE_FINEST - 1,
+                                      BQ_TRACE_FINEST + 1,
+                                      3 * BQ_TRACE_FINEST,
+                                      UINT64_MAX,
+                                      UINT64_C(1) << 63};
     for (size_t i = 0; i < sizeof widths / sizeof *widths; i++) {
         example_report(&k, cooks);
         cooks[1].track.width = widths[i];
@@ -432,6 +483,10 @@ static void hostile_counts_in_a_report_are_refused(void)
     }
     bytes[bins] = BQ_TRACE_BINS + 1;
     CU_ASSERT_EQUAL(get_report(bytes, n, &out), -1);
+    bytes[at + 1] = 8; /* 2050 cooks: more than the bytes can hold, so no memory is asked for */
+    bq_heap_fail_at(1);
+    CU_ASSERT_EQUAL(get_report(bytes, n, &out), -1);
+    CU_ASSERT_PTR_NULL(bq_alloc(1, 1));
 }
 
 static void damaged_reports_are_refused_or_can_be_merged(void)
@@ -470,7 +525,8 @@ static const struct test tests[] = {
     {"nodes that are none of the plan are refused", nodes_that_are_none_of_the_plan_are_refused},
     {"a hostile count of nodes ends with the bytes", a_hostile_count_of_nodes_ends_with_the_bytes},
     {"a recipe comes back as it was", a_recipe_comes_back_as_it_was},
-    {"the longest recipe fits the message of a step", the_longest_recipe_fits_the_message_of_a_step},
+    {"the longest recipe fits the message of a step",
+     the_longest_recipe_fits_the_message_of_a_step},
     {"impossible recipes are refused", impossible_recipes_are_refused},
     {"damaged recipes are refused or make a plan", damaged_recipes_are_refused_or_make_a_plan},
     {"a report comes back as it was", a_report_comes_back_as_it_was},

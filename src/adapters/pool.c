@@ -90,10 +90,8 @@ struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_er
 
 bool bq_pool_is_idle(const struct bq_pool *pool)
 {
-    for (unsigned i = 0; i < BQ_POOL_LEASES; i++) {
-        if (atomic_load(&pool->lease[i].n_left) > 0)
-            return false;
-    }
+    if (atomic_load(&pool->n_left) > 0)
+        return false;
     for (unsigned i = 0; i < pool->config.n_cooks; i++) {
         const struct bq_ring *ring = &pool->cooks[i].ring;
         if (atomic_load(&ring->head) != atomic_load(&ring->tail))

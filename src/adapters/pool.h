@@ -16,7 +16,7 @@
 #include "base/error.h"
 #include "core/reduction.h"
 
-#define BQ_POOL_LEASES 16 /* that may be in the pool at once */
+#define BQ_POOL_LEASES 128 /* with chunks that no cook has taken */
 #define BQ_POOL_MAX_LEVEL 12
 
 struct bq_pool;
@@ -55,8 +55,8 @@ struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_er
 
 /* -- the manager's thread --------------------------------------------------------------------- */
 
-/* Adds chunks. false: the pool has BQ_POOL_LEASES unfinished ones (does not happen to a kitchen
- * that asks one at a time). */
+/* Adds chunks. false: there are BQ_POOL_LEASES leases already with chunks that nobody has taken; the
+ * coordinator gives a kitchen fewer (BQ_MAX_LEASES). */
 bool bq_pool_add(struct bq_pool *pool, uint64_t first, uint64_t count);
 
 /* Takes back chunks of the range that no cook has started and that lie at the end of a lease;

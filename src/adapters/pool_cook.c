@@ -63,8 +63,12 @@ static void hand_over(struct bq_cook *cook, const struct bq_unit *unit, bool is_
             sleep_unless(pool, has_room, cook, UINT64_MAX);
         }
         bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
-        if (!has_room(cook))
-            return; /* stopping: the result is not wanted any more */
+        if (!has_room(cook)) { /* stopping: bq_pool_collect finds it when this thread has ended */
+            cook->left_over = *unit;
+            cook->left_over_failed = is_failed;
+            cook->has_left_over = true;
+            return;
+        }
     }
     unsigned head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     struct bq_ring_entry *entry = entry_at(ring, head);
@@ -79,9 +83,9 @@ static void hand_over(struct bq_cook *cook, const struct bq_unit *unit, bool is_
         bq_bell_ring(pool->config.bell);
 }
 
-static void settle(struct bq_pool *pool, struct bq_pool_lease *lease, uint64_t n)
+static void settle(struct bq_pool *pool, uint64_t n)
 {
-    if (atomic_fetch_sub(&lease->n_left, n) == n)
+    if (atomic_fetch_sub(&pool->n_left, n) == n)
         bq_bell_ring(pool->config.bell);
 }
 
@@ -135,14 +139,13 @@ static void work_on(struct bq_cook *cook, struct bq_slot *slot)
     bq_meter_open(&cook->meter, slot->opened, now);
     atomic_fetch_sub_explicit(&pool->n_open, 1, memory_order_relaxed);
     slot->is_used = false;
-    settle(pool, slot->lease, bq_node_size(unit->node));
+    settle(pool, bq_node_size(unit->node));
 }
 
 static bool take(struct bq_cook *cook, struct bq_slot *slot)
 {
     struct bq_pool *pool = cook->pool;
-    slot->lease = bq_pool_take(pool, cook->level, &slot->unit.node);
-    if (!slot->lease)
+    if (!bq_pool_take(pool, cook->level, &slot->unit.node))
         return false;
     slot->is_used = true;
     slot->opened = cook->meter.phase == BQ_PHASE_BUSY ? bq_now()
@@ -216,6 +219,14 @@ void bq_pool_collect(struct bq_pool *pool, void (*hand)(void *context, const str
                                                 .result = entry->result, .payload = entry->payload});
         }
         atomic_store(&ring->tail, tail);
+        struct bq_cook *cook = &pool->cooks[c];
+        if (!cook->is_started && cook->has_left_over) {
+            cook->has_left_over = false;
+            hand(context, &(struct bq_finished){.node = cook->left_over.node,
+                                                .is_failed = cook->left_over_failed,
+                                                .result = cook->left_over.result,
+                                                .payload = cook->left_over.payload});
+        }
     }
     if (atomic_exchange(&pool->is_ring_full, false)) {
         pthread_mutex_lock(&pool->lock);

@@ -10,12 +10,11 @@
 /* A lease in the ring. `cursor` is the generation (24 bits) and the next chunk to be taken, counted
  * from first (40 bits), changed together by one compare-and-swap: a cook that slept through the
  * reuse of a slot fails its swap, because the generation is another. The other fields are written
- * before the cursor that publishes them and stay until n_left is 0, so whoever won a swap may read
- * them. */
+ * before the cursor that publishes them and read before the swap, so a slot is free again as soon
+ * as every chunk of its lease is taken, finished or not. */
 struct bq_pool_lease {
     _Atomic uint64_t cursor;
     _Atomic uint64_t first, count;
-    _Atomic uint64_t n_left; /* chunks not finished */
 };
 
 #define BQ_LEASE_MOST (UINT64_C(1) << 40) /* chunks in a lease stay below */
@@ -40,7 +39,6 @@ struct bq_slot {
     struct bq_unit unit;
     bool is_used;
     uint64_t opened, wake; /* clock */
-    struct bq_pool_lease *lease;
 };
 
 struct bq_cook {
@@ -53,6 +51,8 @@ struct bq_cook {
     unsigned char *results;
     struct bq_ring ring;
     struct bq_meter meter;
+    struct bq_unit left_over; /* finished when the ring was full and the pool stopped */
+    bool has_left_over, left_over_failed;
     _Alignas(64) _Atomic uint64_t n_chunks, busy_ns; /* written by this cook alone */
 };
 
@@ -72,6 +72,7 @@ struct bq_pool {
     _Alignas(64) _Atomic uint64_t head; /* the lease being served */
     _Alignas(64) _Atomic uint64_t tail; /* one past the last; the manager's */
     _Alignas(64) _Atomic uint64_t n_unstarted;
+    _Alignas(64) _Atomic uint64_t n_left; /* added, not finished or dropped */
     _Atomic uint64_t low_water;
     atomic_bool has_rung, is_stopping, is_ring_full;
     _Alignas(64) _Atomic uint64_t n_open, n_open_max;
@@ -82,8 +83,8 @@ struct bq_pool {
     struct bq_cook *cooks;
 };
 
-/* pool_lease.c. The lease that the unit was taken from, or NULL: nothing is left. */
-struct bq_pool_lease *bq_pool_take(struct bq_pool *pool, unsigned level, struct bq_node *node);
+/* pool_lease.c. The next chunks, at most 2^level of them; false when nothing is left. */
+bool bq_pool_take(struct bq_pool *pool, unsigned level, struct bq_node *node);
 
 /* pool_cook.c */
 void *bq_cook_main(void *cook);

@@ -26,12 +26,12 @@ static void took(struct bq_pool *pool, uint64_t size)
         bq_bell_ring(pool->config.bell);
 }
 
-struct bq_pool_lease *bq_pool_take(struct bq_pool *pool, unsigned level, struct bq_node *node)
+bool bq_pool_take(struct bq_pool *pool, unsigned level, struct bq_node *node)
 {
     uint64_t h = atomic_load(&pool->head);
     for (;;) {
         if (h == atomic_load(&pool->tail))
-            return NULL;
+            return false;
         struct bq_pool_lease *lease = &pool->lease[h % BQ_POOL_LEASES];
         uint64_t cursor = atomic_load(&lease->cursor);
         uint64_t first = atomic_load_explicit(&lease->first, memory_order_relaxed);
@@ -53,7 +53,7 @@ struct bq_pool_lease *bq_pool_take(struct bq_pool *pool, unsigned level, struct 
         uint64_t size = bq_node_size(*node);
         if (atomic_compare_exchange_weak(&lease->cursor, &cursor, cursor + size)) {
             took(pool, size);
-            return lease;
+            return true;
         }
     }
 }
@@ -62,15 +62,14 @@ bool bq_pool_add(struct bq_pool *pool, uint64_t first, uint64_t count)
 {
     uint64_t tail = atomic_load(&pool->tail);
     struct bq_pool_lease *lease = &pool->lease[tail % BQ_POOL_LEASES];
-    if (count == 0 || count >= OFFSET_MASK || atomic_load(&lease->n_left) > 0 ||
-        tail - atomic_load(&pool->head) >= BQ_POOL_LEASES)
+    if (count == 0 || count >= OFFSET_MASK || tail - atomic_load(&pool->head) >= BQ_POOL_LEASES)
         return false;
     /* Closed while it changes: a cook that still looks at the slot's last lease, which was taken to
      * the end, might otherwise read the new count beside the old cursor and win its swap. */
     atomic_store(&lease->cursor, GENERATION(tail) | OFFSET_MASK);
     atomic_store_explicit(&lease->first, first, memory_order_relaxed);
     atomic_store_explicit(&lease->count, count, memory_order_relaxed);
-    atomic_store(&lease->n_left, count);
+    atomic_fetch_add(&pool->n_left, count);
     atomic_fetch_add(&pool->n_unstarted, count);
     atomic_store(&pool->has_rung, false);
     atomic_store(&lease->cursor, GENERATION(tail));
@@ -94,7 +93,7 @@ static uint64_t take_rest(struct bq_pool *pool, uint64_t h, uint64_t *from)
     } while (!atomic_compare_exchange_weak(&lease->cursor, &cursor, GENERATION(h) | count));
     *from = atomic_load(&lease->first) + at;
     atomic_fetch_sub(&pool->n_unstarted, count - at);
-    atomic_fetch_sub(&lease->n_left, count - at);
+    atomic_fetch_sub(&pool->n_left, count - at);
     return count - at;
 }
 
@@ -107,8 +106,7 @@ uint64_t bq_pool_drop(struct bq_pool *pool, uint64_t first, uint64_t count, uint
         if (first >= end || first + count < end || first + count <= begin)
             continue;
         /* Room for what is kept, which goes back as a lease of its own. */
-        if (atomic_load(&pool->lease[tail % BQ_POOL_LEASES].n_left) > 0 ||
-            tail - atomic_load(&pool->head) >= BQ_POOL_LEASES)
+        if (tail - atomic_load(&pool->head) >= BQ_POOL_LEASES)
             return 0;
         uint64_t rest, n = take_rest(pool, h, &rest);
         if (n == 0)

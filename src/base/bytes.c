@@ -5,7 +5,7 @@
 struct bq_writer bq_writer(void *bytes, size_t n)
 {
     unsigned char *p = bytes;
-    return (struct bq_writer){.at = p, .end = p + n};
+    return (struct bq_writer){.at = p, .end = n ? p + n : p}; /* NULL + 0 is not defined */
 }
 
 static bool has_room(struct bq_writer *w, size_t n)
@@ -64,7 +64,7 @@ void bq_put_text(struct bq_writer *w, const char *text)
 struct bq_reader bq_reader(const void *bytes, size_t n)
 {
     const unsigned char *p = bytes;
-    return (struct bq_reader){.at = p, .end = p + n};
+    return (struct bq_reader){.at = p, .end = n ? p + n : p};
 }
 
 const void *bq_get_bytes(struct bq_reader *r, size_t n)

@@ -15,6 +15,15 @@ int bq_fail(struct bq_error *err, enum bq_exit exit, const char *format, ...)
     return -1;
 }
 
+/* As much of `more` as there is room for. */
+static void append(char *text, size_t size, const char *more)
+{
+    size_t at = strlen(text), n = strlen(more), room = size - 1 - at;
+    n = n < room ? n : room;
+    memcpy(text + at, more, n);
+    text[at + n] = 0;
+}
+
 int bq_fail_in(struct bq_error *err, const char *format, ...)
 {
     if (err) {
@@ -24,10 +33,8 @@ int bq_fail_in(struct bq_error *err, const char *format, ...)
         va_start(args, format);
         vsnprintf(err->text, sizeof err->text, format, args);
         va_end(args);
-        size_t n = strlen(err->text), left = sizeof err->text - n;
-        strncat(err->text, ": ", left - 1);
-        n = strlen(err->text);
-        strncat(err->text, old, sizeof err->text - n - 1);
+        append(err->text, sizeof err->text, ": ");
+        append(err->text, sizeof err->text, old);
     }
     return -1;
 }

@@ -27,17 +27,25 @@ void bq_crew_destroy(struct bq_crew *crew)
     bq_free(crew);
 }
 
-void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint64_t now)
+void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint64_t in_progress,
+                  uint64_t now)
 {
     struct kitchen *k = &crew->kitchen[kitchen];
     if (k->has_joined || k->is_lost)
         return;
     k->has_joined = true;
     k->n_cooks = n_cooks ? n_cooks : 1;
+    k->in_progress = in_progress > k->n_cooks ? in_progress : k->n_cooks;
     crew->n_joined++;
     crew->n_cooks += k->n_cooks;
     for (uint32_t i = 0; i < k->n_held; i++)
         k->held[i].since = now;
+}
+
+uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen)
+{
+    uint64_t n = crew->kitchen[kitchen].in_progress;
+    return n ? n : 1;
 }
 
 void bq_crew_heard(struct bq_crew *crew, uint32_t kitchen, uint64_t now)

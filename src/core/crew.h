@@ -21,7 +21,10 @@ struct bq_crew;
 struct bq_crew *bq_crew_create(uint32_t n_kitchens); /* NULL: no memory */
 void bq_crew_destroy(struct bq_crew *crew);
 
-void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint64_t now);
+void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint64_t in_progress,
+                  uint64_t now);
+/* Chunks that it can have in progress at once; 1 before it joined. */
+uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen);
 void bq_crew_heard(struct bq_crew *crew, uint32_t kitchen, uint64_t now);
 void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen);
 bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen);

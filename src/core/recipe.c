@@ -69,10 +69,14 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->is_team = bq_get_u8(r) != 0;
     recipe->is_bound = bq_get_u8(r) != 0;
     if (r->is_bad || in_type >= BQ_N_TYPES || out_type >= BQ_N_TYPES || policy >= BQ_N_POLICIES ||
-        recipe->acc_size > BQ_MAX_ACC || recipe->n_kitchens == 0 || recipe->open == 0)
+        recipe->acc_size > BQ_MAX_ACC || recipe->n_kitchens == 0 || recipe->open == 0 ||
+        recipe->open > BQ_MAX_OPEN || recipe->n_cooks > BQ_MAX_COOKS)
         return -1;
     recipe->in_type = (enum bq_type)in_type;
     recipe->out_type = (enum bq_type)out_type;
     recipe->schedule.policy = (enum bq_policy)policy;
-    return bq_plan_make(&recipe->plan, &space, chunk, NULL);
+    if (bq_plan_make(&recipe->plan, &space, chunk, NULL) < 0)
+        return -1;
+    bool has_bytes = recipe->has_input || recipe->has_output;
+    return has_bytes && recipe->plan.max_elements > BQ_MAX_CHUNK_BYTES / 8 ? -1 : 0;
 }

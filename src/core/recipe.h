@@ -6,8 +6,10 @@
 #include "base/bytes.h"
 #include "core/job.h"
 #include "core/plan.h"
+#include "core/step.h"
 
 #define BQ_MAX_PATH 1024
+#define BQ_MAX_CHUNK_BYTES (UINT64_C(1) << 30) /* of a chunk's input or output */
 
 struct bq_recipe {
     char kernel[48];

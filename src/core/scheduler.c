@@ -164,7 +164,7 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
     bq_crew_heard(s->crew, event->kitchen, now);
     switch (event->kind) {
     case BQ_EVENT_JOIN:
-        bq_crew_join(s->crew, event->kitchen, event->n_cooks, now);
+        bq_crew_join(s->crew, event->kitchen, event->n_cooks, event->count, now);
         break;
     case BQ_EVENT_REQUEST:
         bq_crew_ask(s->crew, event->kitchen, event->count, event->tau_ns);
@@ -234,6 +234,9 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
     double tau = bq_crew_mean_tau(s->crew);
     uint64_t n_min = bq_policy_min(n_alive, bq_crew_mean_cooks(s->crew), s->svc_ns, tau);
     uint64_t n = bq_policy_next(&schedule, n_free, n_alive, n_min, &s->round);
+    /* A kitchen holds so many leases at most: they must feed all its cooks, twice. */
+    uint64_t least_n = (2 * bq_crew_in_progress(s->crew, kitchen) + BQ_MAX_LEASES - 1) / BQ_MAX_LEASES;
+    n = n < least_n ? least(least_n, n_free) : n;
     *count = bq_ledger_next_free(s->ledger, s->cursor, n, first);
     if (*count == 0)
         return false;

@@ -23,10 +23,11 @@
 #include "core/policy.h"
 
 #define BQ_NEVER UINT64_MAX
-#define BQ_MAX_LEASES 8 /* that a kitchen may hold at once */
+#define BQ_MAX_LEASES 64 /* that a kitchen may hold at once */
 
 enum bq_event_kind {
-    BQ_EVENT_JOIN,    /* kitchen, n_cooks: it works on its first lease (bq_policy_first) */
+    BQ_EVENT_JOIN,    /* kitchen, n_cooks, count = chunks that it can have in progress at once: it
+                         works on its first lease (bq_policy_first) */
     BQ_EVENT_REQUEST, /* kitchen, count = its unstarted chunks, tau_ns = its time per chunk */
     BQ_EVENT_DONE,    /* kitchen, first, count: a result for these chunks */
     BQ_EVENT_DROPPED, /* kitchen, first, count: gives them back, not started */

@@ -5,7 +5,7 @@
  *   JOIN     ready; I began my first lease      LEASE    cook these
  *   REFUSED  I cannot, because ...              REVOKE   do not start these
  *   REQUEST  I shall need more                  CLOSE    the step is over: report
- *   DONE     results, and maybe output bytes    BYE      the job is over: leave
+ *   RESULT   results, and maybe output bytes    BYE      the job is over: leave
  *   DROPPED  given back, not started
  *   FAILED   this chunk cannot be done
  *   REPORT   what my cooks did                  (BYE is answered by BYE, the last message)
@@ -43,9 +43,9 @@ struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
     uint64_t first, count;   /* LEASE REVOKE DROPPED; FAILED: first; REQUEST: count = unstarted */
-    uint64_t time;           /* JOIN: sender's clock, ns; STEP: likewise */
+    uint64_t time;           /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
     double tau_ns, wait_ns;  /* REQUEST */
-    uint32_t n;              /* HELLO: version; JOIN: cooks; RESULT: nodes; BYE: exit code */
+    uint32_t n;              /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit code */
     uint64_t data_size;      /* RESULT: bytes of output after the nodes */
     char text[256];          /* REFUSED, FAILED: why; HELLO: host name */
     uint32_t pid, n_cores;   /* HELLO: n_cores is its share, count the whole machine's */

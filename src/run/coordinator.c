@@ -139,7 +139,9 @@ static int on_result(struct coordinator *c, uint32_t kitchen, struct bq_message 
         if (c->output && write_chunk(c, node.first, m) < 0)
             return -1;
     }
-    return 0;
+    return m->rest.is_bad ? bq_fail(c->err, BQ_EXIT_FAILED, "a result of kitchen %u cannot be read",
+                                    kitchen + 1)
+                          : 0;
 }
 
 static int on_report(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
@@ -163,8 +165,6 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
         return on_result(c, kitchen, m);
     case BQ_REPORT:
         return on_report(c, kitchen, m);
-    case BQ_REFUSED:
-        return bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", kitchen + 1, m->text);
     case BQ_JOIN: {
         uint64_t there_and_back = now - c->epoch;
         uint64_t error = there_and_back > m->time ? there_and_back - m->time : 0;
@@ -185,13 +185,14 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
         event.kind = BQ_EVENT_FAILED;
         snprintf(c->why, sizeof c->why, "%.190s", m->text);
         break;
+    case BQ_REFUSED:
     case BQ_HELLO:
     case BQ_STEP:
     case BQ_LEASE:
     case BQ_REVOKE:
     case BQ_CLOSE:
     case BQ_BYE:
-        return 0; /* not ours to get */
+        return 0; /* not ours to get, or dealt with by receive_all */
     }
     bq_scheduler_tell(c->scheduler, now, &event);
     if (carry_out(c, now) < 0)
@@ -217,8 +218,14 @@ static int receive_all(struct coordinator *c)
         struct bq_message message;
         int rc = 0;
         c->n_messages++;
-        if (from > 0 && from <= c->recipe->n_kitchens &&
-            bq_wire_get(bytes, size, &message) == 0 && message.step == c->options->number)
+        if (from == 0 || from > c->recipe->n_kitchens)
+            rc = 0;
+        else if (bq_wire_get(bytes, size, &message) < 0)
+            rc = bq_fail(c->err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
+        else if (message.kind == BQ_REFUSED || message.kind == BQ_BYE)
+            rc = bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from,
+                         message.kind == BQ_BYE ? "it left" : message.text);
+        else if (message.step == c->options->number)
             rc = handle(c, from - 1, &message);
         bq_transport_done_with(c->transport);
         if (rc < 0)

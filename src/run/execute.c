@@ -54,24 +54,40 @@ static unsigned n_buffers(const struct bq_recipe *recipe, unsigned n_cooks)
     return recipe->has_output ? n_cooks * (recipe->open + 1) + 1 : 0;
 }
 
+bool bq_executor_takes_runs(const struct bq_recipe *recipe, const struct bq_kernel *kernel)
+{
+    return !recipe->has_output && !(kernel->flags & BQ_WAITS) && recipe->open == 1 &&
+           !recipe->is_team;
+}
+
+/* Results of a run on their way up the tree. */
+static uint64_t stack_bytes(const struct bq_recipe *recipe)
+{
+    return (BQ_POOL_MAX_LEVEL + 2) * ((bq_recipe_result_size(recipe) + 63) / 64 * 64);
+}
+
 uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks)
 {
-    return n_cooks * recipe->open * in_bytes(recipe) +
-           n_buffers(recipe, n_cooks) * out_bytes(recipe);
+    uint64_t benches = (uint64_t)n_cooks * recipe->open;
+    uint64_t results = benches * bq_recipe_result_size(recipe);
+    if (!recipe->has_output && recipe->open == 1)
+        results += n_cooks * stack_bytes(recipe);
+    return benches * in_bytes(recipe) + n_buffers(recipe, n_cooks) * out_bytes(recipe) + results;
 }
 
 static int bench_create(struct bq_executor *x, struct bench *bench)
 {
     const struct bq_plan *plan = &x->recipe->plan;
     bench->in = x->recipe->has_input ? bq_alloc(1, in_bytes(x->recipe)) : NULL;
-    bench->stack = bq_alloc(BQ_POOL_MAX_LEVEL + 2, x->stride);
+    bool has_runs = bq_executor_takes_runs(x->recipe, x->kernel);
+    bench->stack = has_runs ? bq_alloc(1, stack_bytes(x->recipe)) : NULL;
     bench->in_block = (struct bq_block){.type = x->recipe->in_type, .rank = plan->space.rank,
                                         .extent = bench->extent, .offset = bench->offset,
                                         .data = bench->in};
     bench->out_block = bench->in_block;
     bench->out_block.type = x->recipe->out_type;
     bench->out_block.data = NULL;
-    return (x->recipe->has_input && !bench->in) || !bench->stack ? -1 : 0;
+    return (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ? -1 : 0;
 }
 
 /* The coordinator's plan is for the file that it saw; another one here would give wrong numbers. */
@@ -155,6 +171,16 @@ void bq_executor_stop(struct bq_executor *x)
 {
     if (x->out)
         bq_out_stop(x->out);
+}
+
+void bq_executor_abandon(struct bq_executor *x)
+{
+    for (unsigned i = 0; i < x->n_benches; i++) {
+        struct bq_out_buffer *out = x->benches[i].out;
+        x->benches[i].out = NULL;
+        if (out)
+            out->parcel.release(&out->parcel);
+    }
 }
 
 void bq_executor_bytes(const struct bq_executor *x, uint64_t *in, uint64_t *out)

@@ -12,6 +12,9 @@ struct bq_executor;
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const struct bq_kernel *kernel,
                                        uint32_t step, unsigned n_cooks, struct bq_error *err);
 
+/* Whether tiny chunks may be taken in runs: see bq_pool_config.is_single. */
+bool bq_executor_takes_runs(const struct bq_recipe *recipe, const struct bq_kernel *kernel);
+
 /* Nobody may hold a parcel of it any more: see bq_executor_is_settled. */
 void bq_executor_destroy(struct bq_executor *executor);
 
@@ -24,6 +27,9 @@ bool bq_executor_is_settled(struct bq_executor *executor);
 
 /* Makes cooks that wait for a buffer go on, without one, so that the pool can stop. */
 void bq_executor_stop(struct bq_executor *executor);
+
+/* After the pool has stopped: gives back the buffers of chunks that will not be finished. */
+void bq_executor_abandon(struct bq_executor *executor);
 
 void bq_executor_bytes(const struct bq_executor *executor, uint64_t *in, uint64_t *out);
 

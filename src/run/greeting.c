@@ -27,35 +27,46 @@ uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n)
     return total;
 }
 
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello,
-                         struct bq_error *err)
+/* A kitchen's first message. 1: it is here; 0: go on; -1: it cannot take part. */
+static int on_first(uint32_t from, const void *bytes, size_t size, struct bq_hello *hello,
+                    struct bq_error *err)
+{
+    struct bq_message m;
+    int rc = bq_wire_get(bytes, size, &m);
+    if (rc == 0 && m.kind == BQ_HELLO && m.n == BQ_WIRE_VERSION) {
+        snprintf(hello[from - 1].host, sizeof hello[from - 1].host, "%.63s", m.text);
+        hello[from - 1].n_cores = m.n_cores;
+        hello[from - 1].n_machine = (uint32_t)m.count;
+        return 1;
+    }
+    if (rc == 0 && m.kind == BQ_REFUSED)
+        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from, m.text);
+    if (rc == 0 && m.kind == BQ_BYE)
+        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u left before the work began", from);
+    return bq_fail(err, BQ_EXIT_FAILED,
+                   "kitchen %u speaks another protocol: all ranks must run one build", from);
+}
+
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello, volatile sig_atomic_t *stop,
+             struct bq_error *err)
 {
     uint32_t n = 0;
     while (n + 1 < transport->n_ranks) {
         uint32_t from;
         void *bytes;
         size_t size;
-        struct bq_message m;
+        if (*stop)
+            return bq_fail(err, BQ_EXIT_STOPPED, "stopped before the work began");
         int got = bq_transport_receive(transport, &from, &bytes, &size, err);
-        if (got < 0)
-            return -1;
         if (got == 0) {
             bq_transport_wait(transport, PATIENCE_NS, -1);
             continue;
         }
-        if (from > 0 && bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_HELLO) {
-            if (m.n != BQ_WIRE_VERSION) {
-                bq_transport_done_with(transport);
-                return bq_fail(err, BQ_EXIT_FAILED,
-                               "kitchen %u on %s speaks protocol %u, this program %u: all ranks must run one build",
-                               from, m.text, m.n, BQ_WIRE_VERSION);
-            }
-            snprintf(hello[from - 1].host, sizeof hello[from - 1].host, "%.63s", m.text);
-            hello[from - 1].n_cores = m.n_cores;
-            hello[from - 1].n_machine = (uint32_t)m.count;
-            n++;
-        }
+        int is_here = got < 0 ? -1 : on_first(from, bytes, size, hello, err);
         bq_transport_done_with(transport);
+        if (is_here < 0)
+            return -1;
+        n += (uint32_t)is_here;
     }
     return 0;
 }

@@ -3,6 +3,8 @@
 #ifndef BQ_RUN_GREETING_H
 #define BQ_RUN_GREETING_H
 
+#include <signal.h>
+
 #include "adapters/transport.h"
 #include "base/error.h"
 
@@ -12,8 +14,8 @@ struct bq_hello {
     uint32_t n_cores;   /* its share */
     uint32_t n_machine; /* of its machine */
 };
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello,
-                         struct bq_error *err);
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello, volatile sig_atomic_t *stop,
+             struct bq_error *err);
 
 /* Cores that the first n kitchens may use, each counted once. */
 uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n);

@@ -100,7 +100,7 @@ static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
     struct bq_pool_config config = {.n_cooks = k->n_cooks,
                                     .open = k->recipe.open,
                                     .is_team = k->recipe.is_team,
-                                    .is_single = k->recipe.has_output || (kernel->flags & BQ_WAITS),
+                                    .is_single = !bq_executor_takes_runs(&k->recipe, kernel),
                                     .result_size = result_size,
                                     .core = is_bound ? k->place.share : NULL,
                                     .epoch = epoch,
@@ -179,6 +179,8 @@ static int handle(struct kitchen *k, const struct bq_message *message)
         return 0;
     if (message->kind == BQ_CLOSE) {
         k->is_closed = true;
+    } else if (!k->pool) {
+        return 0; /* this kitchen refused the step; others may not know yet */
     } else if (message->kind == BQ_LEASE) {
         k->n_leases++;
         k->wait_total += bq_lookahead_answered(&k->lookahead, bq_now());
@@ -223,13 +225,15 @@ static int serve(struct kitchen *k)
         bq_pool_add(k->pool, first, count);
     }
     while (!k->is_closed) {
+        if (receive_all(k) < 0)
+            return -1;
         bq_pool_collect(k->pool, bq_sender_take, &k->sender);
         if (k->sender.has_failed || ask(k) < 0)
             return -1;
         if ((bq_pool_is_idle(k->pool) || bq_sender_due(&k->sender) <= bq_now()) &&
             bq_sender_flush(&k->sender) < 0)
             return -1;
-        if (receive_all(k) < 0 || bq_transport_progress(k->transport, k->err) < 0)
+        if (bq_transport_progress(k->transport, k->err) < 0)
             return -1;
         if (k->is_closed)
             break;
@@ -260,6 +264,7 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     struct bq_error why = {0};
     k->step = k->sender.step = message->step;
     k->is_closed = false;
+    k->warning[0] = 0;
     k->n_leases = k->n_requests = k->wait_total = 0;
     k->index = k->transport->rank - 1;
     bq_lookahead_init(&k->lookahead);
@@ -274,11 +279,13 @@ static int run_step(struct kitchen *k, struct bq_message *message)
         return bq_sender_message(&k->sender, &refused) < 0 ? -1 : wait_for_close(k);
     }
     rc = bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_JOIN, .n = k->n_cooks,
+                                              .count = (uint64_t)k->n_cooks * k->recipe.open,
                                               .time = bq_now() - arrived});
     if (rc == 0)
         rc = serve(k);
     bq_executor_stop(k->executor);
     bq_pool_stop(k->pool);
+    bq_executor_abandon(k->executor);
     bq_pool_collect(k->pool, ignore, NULL);
     if (rc == 0 && k->exit_code < 0)
         rc = report(k);

@@ -6,7 +6,6 @@
 #include "run/registry.h"
 
 #define MAX_CHUNKS (UINT64_C(1) << 39) /* what a lease can count */
-#define MAX_CHUNK_BYTES (UINT64_C(1) << 30)
 
 const struct bq_kernel *bq_registry_find(const struct bq_registry *registry, const char *name)
 {
@@ -106,10 +105,10 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         rc = bq_fail(err, BQ_EXIT_USAGE, "%llu chunks; at most 2^39: choose a larger `chunk`",
                      (unsigned long long)plan->n_chunks);
     bool has_bytes = recipe->has_input || step->output.file;
-    if (rc == 0 && has_bytes && plan->max_elements > MAX_CHUNK_BYTES / element)
+    if (rc == 0 && has_bytes && plan->max_elements > BQ_MAX_CHUNK_BYTES / 8)
         rc = bq_fail(err, BQ_EXIT_USAGE,
-                     "a chunk would have %llu elements of %zu bytes; 1 GiB at most: choose a smaller `chunk`",
-                     (unsigned long long)plan->max_elements, element);
+                     "a chunk would have %llu elements; 2^27 at most: choose a smaller `chunk`",
+                     (unsigned long long)plan->max_elements);
     return rc < 0 ? fail_at(err, job, step->chunk_line) : 0;
 }
 

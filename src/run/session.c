@@ -131,7 +131,7 @@ static int run_step(struct bq_session *s, const struct bq_job *job, const struct
         n = o->max_kitchens;
     if (bq_resolve(&resolved, job, step, n, o->force, err) < 0)
         return -1;
-    if (!s->is_greeted && bq_greet(s->transport, s->hello, err) < 0) {
+    if (!s->is_greeted && bq_greet(s->transport, s->hello, &stop_asked, err) < 0) {
         bq_resolved_close(&resolved);
         return -1;
     }
