@@ -26,5 +26,10 @@ write_basic_package_version_file(${CMAKE_BINARY_DIR}/banquet-config-version.cmak
 install(FILES ${CMAKE_BINARY_DIR}/banquet-config.cmake ${CMAKE_BINARY_DIR}/banquet-config-version.cmake
         DESTINATION ${package_dir})
 
+# Relative to the file itself, so that `cmake --install --prefix` may put it anywhere.
+file(RELATIVE_PATH BANQUET_PC_UP "/p/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/p")
+string(REGEX REPLACE "/$" "" BANQUET_PC_UP "${BANQUET_PC_UP}")
+set(BANQUET_PC_PREFIX "\${pcfiledir}/${BANQUET_PC_UP}")
+set(BANQUET_PC_INCLUDE "\${prefix}/${CMAKE_INSTALL_INCLUDEDIR}")
 configure_file(cmake/banquet.pc.in ${CMAKE_BINARY_DIR}/banquet.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/banquet.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -57,7 +57,43 @@ refused 2 "--gzip 11" $banquet make photo x.h5 --gzip 11
 refused 2 "did you mean 'stats'?" $banquet kernels stat
 same "no file is left" "$(ls -A x.h5 2>&1 | grep -c 'No such')" 1
 
+# All steps are looked at before the first begins.
+steps() { # steps INPUT OUTPUT: of the second step
+    printf 'steps:\n  - {name: a, kernel: brighten, input: photo.h5:/photo, output: s1.h5:/x}\n  - {name: b, kernel: brighten, input: "%s", output: "%s"}\n' "$1" "$2" >steps.yaml
+}
+steps s1.h5:/typo s2.h5:/x
+refused 2 "steps.yaml:3: step 'a' writes /x into s1.h5, not /typo" $banquet run steps.yaml
+steps nothing.h5:/x s2.h5:/x
+refused 2 "steps.yaml:3: nothing.h5" $banquet run steps.yaml
+steps s1.h5:/x s1.h5:/y
+refused 2 "both write s1.h5" $banquet run steps.yaml --force
+steps s1.h5:/x out.h5:/x
+refused 2 "out.h5 already exists" $banquet run steps.yaml
+check "plan knows what comes" $banquet plan steps.yaml
+refused 2 "out.h5 already exists" $banquet run steps.yaml -n 3
+same "nothing was written" "$(ls s1.h5 s2.h5 2>/dev/null)" ""
+refused 2 "--json nowhere/x.json" $banquet run job.yaml --force --json nowhere/x.json
+refused 2 "leave out -n 3" mpirun --oversubscribe -n 2 "$banquet" run job.yaml --force -n 3
+refused 2 "from 1 to 1024" $banquet run job.yaml -n 1000000
+SLURM_STEP_NUM_TASKS=2 refused 2 "srun needs --mpi=pmix" $banquet run job.yaml --force
+refused 1 "No space left" bash -c "'$banquet' run job.yaml --force >/dev/full"
+if /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
+    check "an lzf dataset" /usr/bin/python3 -c "import h5py, numpy; h5py.File('lzf.h5', 'w').create_dataset('x', data=numpy.zeros((9, 9)), compression='lzf')"
+    refused 2 "is compressed with filter 32000 lzf" $banquet run job.yaml --force --input lzf.h5:/x
+else
+    echo "SKIPPED a filter that is missing: python3-h5py is not installed"
+fi
+
+# A kitchen that sees another file, or none.
+mkdir elsewhere
+here=$PWD
+refused 1 "kitchen 1 cannot work: photo.h5" mpirun --oversubscribe -n 1 "$banquet" run job.yaml --force --quiet : \
+    -wdir "$here/elsewhere" -n 1 "$banquet" run job.yaml --force --quiet
+check "another photo" $banquet make photo elsewhere/photo.h5 --size 100x100 --seed 7 --quiet
+refused 1 "is not the file that the coordinator sees" mpirun --oversubscribe -n 1 "$banquet" run job.yaml --force --quiet : \
+    -wdir "$here/elsewhere" -n 1 "$banquet" run job.yaml --force --quiet
+
 # Disk full: a small file size limit stands for it (SIGXFSZ is ignored, write says EFBIG).
 check "a job can fail while writing" bash -c "! (trap '' XFSZ; ulimit -f 20; '$banquet' make photo big.h5 --size 2000x2000 --quiet)"
-same "no half-written file is left" "$(ls -A | grep -c big)" 0
+same "no half-written file is left" "$(ls -A | grep -c "big\|banquet-")" 0
 finish

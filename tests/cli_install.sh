@@ -30,7 +30,7 @@ END
 pc=$(dirname "$(find "$folder/usr" -name banquet.pc)")
 sanitize=$(sed -n 's/^BANQUET_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
 export PKG_CONFIG_PATH=$pc
-check "pkg-config builds a program" bash -c "gcc ${sanitize:+-fsanitize=$sanitize} mine.c -o mine \$(pkg-config --define-variable=prefix=$folder/usr --cflags --libs banquet)"
+check "pkg-config builds a program" bash -c "gcc ${sanitize:+-fsanitize=$sanitize} mine.c -o mine \$(pkg-config --cflags --libs banquet)"
 check "data" ./mine make photo photo.h5 --size 64x64 --quiet
 printf 'kernel: invert\ninput: photo.h5:/photo\noutput: inv.h5:/photo\n' >job.yaml
 check "one's own kernel runs" ./mine run job.yaml --quiet

@@ -126,6 +126,12 @@ static void put_real(struct bq_sink *sink, const char *name, double value)
     line->real = value;
 }
 
+static void put_negative(struct bq_sink *sink, const char *name, int64_t value)
+{
+    put_real(sink, name, (double)value);
+    CU_ASSERT_TRUE(value < 0);
+}
+
 static void put_series(struct bq_sink *sink, const char *name, const uint64_t *values, size_t n)
 {
     struct report *r = (struct report *)(void *)sink;
@@ -138,7 +144,7 @@ static struct report report; /* static for its size */
 
 static void present(const struct kit *kit, const void *acc)
 {
-    report = (struct report){.sink = {put_integer, put_real, put_series}};
+    report = (struct report){.sink = {put_integer, put_real, put_series, put_negative}};
     kit->kernel->present(kit->params, acc, &report.sink);
 }
 

@@ -124,6 +124,7 @@ static void the_verdict_names_what_took_the_time(void)
     one_kitchen(4, 50, 48, BQ_OVEN, 2);
     check_verdict("cooks were ready but had no core (48 %): fewer cooks or more cores");
     one_kitchen(2, 25, 0, BQ_OVEN, 75);
+    report.may_wait = true;
     check_verdict("mostly waiting (75 %): keep more chunks open (open: 4)");
     one_kitchen(8, 25, 0, BQ_OVEN, 75);
     check_verdict("the cores were full (cooks cooking 25 %): more cores would help");
@@ -165,17 +166,20 @@ static void the_verdict_names_who_was_idle_and_why(void)
 /* -- the whole text -------------------------------------------------------------------------- */
 
 static uint64_t histogram[] = {1, 123, 7};
+static uint64_t many[100] = {[17] = 5};
 static struct bq_result results[] = {
     {.name = "mean", .kind = BQ_RESULT_REAL, .real = 12.5},
     {.name = "pixels", .kind = BQ_RESULT_INTEGER, .integer = 1234567},
     {.name = "brightness", .kind = BQ_RESULT_SERIES, .series = histogram, .n_series = 3},
+    {.name = "many", .kind = BQ_RESULT_SERIES, .series = many, .n_series = 100},
+    {.name = "least", .kind = BQ_RESULT_NEGATIVE, .integer = (uint64_t)-4611686018427387905},
 };
 static struct bq_given_up given_up[] = {{17, "the checksum of the stored bytes does not match"}};
 
 static void borrow_results(struct bq_report *is)
 {
     is->results = results;
-    is->n_results = 3;
+    is->n_results = 5;
     is->given_up = given_up;
     is->n_given_up = 1;
     is->n_given_up_total = 3;
@@ -237,7 +241,9 @@ static void a_small_report_reads_so(void)
                "results\n"
                "  mean        12.5\n"
                "  pixels      1,234,567\n"
-               "  brightness  3 values, largest 123 at 1\n"
+               "  brightness  1 123 7\n"
+               "  many        100 values, largest 5 at 17\n"
+               "  least       -4,611,686,018,427,387,905\n"
                "\n"
                "  kitchen, cook          chunks  cooking  ready  waiting  idle     in/s    out/s\n"
                "  k1 node1               12,345      58%     7%      15%   20% 1.95 GiB        -\n"
@@ -253,7 +259,7 @@ static void a_small_report_reads_so(void)
                "\n"
                "what bounds it: idle at the end (20 %): the last leases were too large; try\n"
                "                factoring\n"
-               "coordinator: 40 messages, 12.5 ms of CPU, 17 us a message\n"
+               "coordinator: 40 messages, 12.5 ms of CPU\n"
                "discarded: 2 results of chunks that were already finished\n"
                "clocks of 2 machines agree within 12 us\n"
                "warning: k1 node1: 2 cooks share 1 core, because mpirun bound this rank to it;\n"

@@ -563,14 +563,11 @@ static void decoded_chunks_are_dropped_when_there_are_too_many(void)
 static void a_filter_that_is_missing_is_named(void)
 {
     struct bq_error err = {.text = ""};
-    char data[4];
     CU_ASSERT(H5Zunregister(COUNTING_FILTER) >= 0);
-    struct bq_input *input = bq_input_open(in_folder("counted.h5"), "data", &err);
-    CU_ASSERT_FATAL(input != NULL);
-    CU_ASSERT_EQUAL(bq_input_read(input, (uint64_t[]){0, 0}, (uint64_t[]){2, 2}, data, &err), -1);
-    CHECK_TEXT(message(&err), "counted.h5:/data: cannot read chunk at (0, 0): "
-                              "required filter 'counting' is not registered");
-    bq_input_close(input);
+    CU_ASSERT_PTR_NULL(bq_input_open(in_folder("counted.h5"), "data", &err));
+    CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
+    CHECK_TEXT(message(&err), "counted.h5:/data: is compressed with filter 300 counting, which this HDF5 library does not "
+                              "have; install its plugin, or rewrite the dataset with gzip");
 }
 
 struct reader {

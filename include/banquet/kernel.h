@@ -148,6 +148,7 @@ struct bq_sink {
     void (*integer)(struct bq_sink *, const char *name, uint64_t value);
     void (*real)(struct bq_sink *, const char *name, double value);
     void (*series)(struct bq_sink *, const char *name, const uint64_t *values, size_t n);
+    void (*negative)(struct bq_sink *, const char *name, int64_t value); /* an integer below 0 */
 };
 
 enum bq_kernel_flag {

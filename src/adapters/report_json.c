@@ -145,6 +145,9 @@ static json_t *results(struct build *b, const struct bq_report *report)
         case BQ_RESULT_INTEGER:
             value = integer(is->integer);
             break;
+        case BQ_RESULT_NEGATIVE:
+            value = json_integer((json_int_t)is->integer);
+            break;
         case BQ_RESULT_REAL:
             value = real(is->real);
             break;

@@ -246,6 +246,28 @@ static int open_file(struct bq_input *input, struct bq_error *err)
     return -1;
 }
 
+/* A filter that is not there would fail every chunk; better to say so at once. */
+static int check_filters(const struct bq_input *input, struct bq_error *err)
+{
+    hid_t creation = H5Dget_create_plist(input->dataset);
+    int n = creation < 0 ? 0 : H5Pget_nfilters(creation), rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        char name[64] = "";
+        unsigned flags;
+        size_t n_values = 0;
+        H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL,
+                                         sizeof name, name, NULL);
+        name[sizeof name - 1] = 0;
+        if (id >= 0 && !(flags & H5Z_FLAG_OPTIONAL) && H5Zfilter_avail(id) <= 0)
+            rc = bq_fail(err, BQ_EXIT_USAGE,
+                         "%s: is compressed with filter %d%s%s, which this HDF5 library does not "
+                         "have; install its plugin, or rewrite the dataset with gzip",
+                         input->where, (int)id, name[0] ? " " : "", name);
+    }
+    store_release(creation);
+    return rc;
+}
+
 static int open_dataset(struct bq_input *input, const char *path, struct bq_error *err)
 {
     int rc = -1;
@@ -257,7 +279,8 @@ static int open_dataset(struct bq_input *input, const char *path, struct bq_erro
     input->dataset = H5Dopen2(input->file, path, H5P_DEFAULT);
     if (input->dataset < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
-    if (store_describe(input->dataset, input->where, &input->info, &input->is_scalar, err) != 0)
+    if (store_describe(input->dataset, input->where, &input->info, &input->is_scalar, err) != 0 ||
+        check_filters(input, err) != 0)
         return -1;
     access = H5Pcreate(H5P_DATASET_ACCESS);
     type = H5Dget_type(input->dataset);

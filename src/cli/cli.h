@@ -31,6 +31,9 @@ int bq_cli_parse(const struct argp *argp, int argc, char **argv, void *input,
 /* "banquet: text" on stderr; returns the error's exit code (1 if it has none). */
 int bq_cli_complain(const struct bq_error *err);
 
+/* Whether -n was given to a process that a launcher has started already; complains. */
+bool bq_cli_is_nested(uint32_t n_ranks, const struct bq_cli *cli);
+
 /* Options that change a job: --input, --output, --set, ... A child parser: its input is this. */
 struct bq_job_options {
     struct bq_override over;

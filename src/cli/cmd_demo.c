@@ -75,6 +75,23 @@ static int cook_orders(struct bq_session *session, const struct bq_cli *cli,
     return code;
 }
 
+/* Of the time that cooks had work, the share without a core; B's three orders share one cook, so no
+ * panel has this when the machine is quiet. */
+static double without_core(const struct bq_report *reports, size_t n)
+{
+    uint64_t ready = 0, cooking = 0;
+    for (size_t i = 0; i < n; i++) {
+        for (size_t k = 0; k < reports[i].n_kitchens; k++) {
+            const struct bq_kitchen_report *kitchen = &reports[i].kitchens[k];
+            for (uint32_t c = 0; c < kitchen->n_cooks; c++) {
+                ready += kitchen->cooks[c].track.total[BQ_READY];
+                cooking += kitchen->cooks[c].track.total[BQ_COOKING];
+            }
+        }
+    }
+    return ready + cooking ? (double)ready / (double)(ready + cooking) : 0;
+}
+
 static int run_all(struct bq_session *session, const struct bq_cli *cli, struct demo *d,
                    struct bq_error *err)
 {
@@ -104,6 +121,11 @@ static int run_all(struct bq_session *session, const struct bq_cli *cli, struct 
                "Model: what arithmetic says for %u cook%s on %u core%s.\n\n",
                WAIT, d->unit_ms, k, k == 1 ? "" : "s", k, k == 1 ? "" : "s");
         bq_board(panels, N, (uint64_t)(d->unit_ms * 1e6), put, NULL);
+        double busy = without_core(reports, N);
+        if (busy > 0.1)
+            printf("\nThis machine is busy with other work: when a cook had work, %.0f %% of the time it\n"
+                   "had no core. Run it again when the machine is quiet.\n",
+                   100 * busy);
     }
     for (int i = 0; i < N; i++)
         bq_report_free(&reports[i]);

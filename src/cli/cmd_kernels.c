@@ -1,4 +1,5 @@
 /* banquet kernels [NAME]: what is built in. */
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +22,8 @@ static void print_real(double value)
 {
     if (isinf(value))
         printf("%sinf", value < 0 ? "-" : "");
+    else if (value == floor(value) && fabs(value) < 1e15)
+        printf("%.0f", value);
     else
         printf("%.6g", value);
 }
@@ -36,7 +39,7 @@ static void print_param(const struct bq_param *p)
     else
         printf("%s", p->standard.b ? "true" : "false");
     printf("%s%s  %s", *p->unit ? " " : "", p->unit, p->help);
-    if (p->kind != BQ_BOOL && p->min <= p->max && !(isinf(p->min) && isinf(p->max))) {
+    if (p->kind != BQ_BOOL && p->min <= p->max && fabs(p->min) < DBL_MAX && fabs(p->max) < DBL_MAX) {
         printf(" (");
         print_real(p->min);
         printf(" to ");

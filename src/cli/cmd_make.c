@@ -168,7 +168,9 @@ int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli)
     int code = bq_cli_parse(&argp, argc, argv, &m, cli);
     if (code)
         return code;
-    if (!cli->is_launched && m.job.n_ranks > 1) {
+    if (bq_cli_is_nested(m.job.n_ranks, cli))
+        return BQ_EXIT_USAGE;
+    if (m.job.n_ranks > 1) {
         code = check(&m);
         return code ? code : bq_launch(m.job.n_ranks, cli);
     }

@@ -117,7 +117,12 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
     if (!job)
         return bq_cli_complain(&err);
     for (size_t i = 0; i < job->n_steps && code == 0; i++) {
-        if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)
+        const struct bq_step *maker = bq_resolve_maker(job, i);
+        if (maker)
+            printf("%s: kernel %s\n  input     %s:%s, which step '%s' writes: planned when it is there\n",
+                   job->steps[i].name, job->steps[i].kernel->name, maker->output.file,
+                   maker->output.dataset, maker->name);
+        else if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)
             code = bq_cli_complain(&err);
     }
     bq_job_destroy(job);

@@ -42,18 +42,16 @@ static struct bq_job *read_job(void *context, struct bq_error *err)
                        err);
 }
 
-/* What can be wrong is said before mpirun is started: once, and without its own lament. Later steps
- * may read what earlier ones write, so only the first is looked at. */
-static int check_first(struct run *r)
+/* What can be wrong is said before mpirun is started: once, and without its own lament. */
+static int check(struct run *r)
 {
     struct bq_error err = {0};
     struct bq_resolved resolved;
     struct bq_job *job = read_job(r, &err);
-    if (!job)
-        return bq_cli_complain(&err);
     int code = 0;
-    uint32_t n_kitchens = r->job.n_ranks > 1 ? r->job.n_ranks - 1 : 1;
-    if (bq_resolve(&resolved, job, &job->steps[0], n_kitchens, r->exec.force, &err) < 0)
+    if (!job || bq_resolve_check(job, r->exec.force, &err) < 0)
+        code = bq_cli_complain(&err);
+    else if (bq_resolve(&resolved, job, &job->steps[0], r->job.n_ranks - 1, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else
         bq_resolved_close(&resolved);
@@ -76,8 +74,10 @@ int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
     int code = bq_cli_parse(&argp, argc, argv, &r, cli);
     if (code)
         return code;
-    if (!cli->is_launched && r.job.n_ranks > 1) {
-        code = check_first(&r);
+    if (bq_cli_is_nested(r.job.n_ranks, cli))
+        return BQ_EXIT_USAGE;
+    if (r.job.n_ranks > 1) {
+        code = check(&r);
         return code ? code : bq_launch(r.job.n_ranks, cli);
     }
     return bq_cli_execute(&r.exec, cli, read_job, &r);

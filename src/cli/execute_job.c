@@ -1,6 +1,8 @@
 /* Running a job and showing what happened: shared by run, make and demo. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "adapters/report_json.h"
@@ -20,8 +22,25 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
     bool to_stdout = options->json && options->json[0] == '-' && !options->json[1];
     if (!to_stdout)
         bq_report_text(report, put, NULL);
-    fflush(stdout);
+    if (report->n_given_up_total)
+        fprintf(stderr, "banquet: %llu of %llu chunks were given up; chunk %llu: %s\n",
+                (unsigned long long)report->n_given_up_total, (unsigned long long)report->n_chunks,
+                (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
+    if (fflush(stdout) || ferror(stdout))
+        return bq_fail(err, BQ_EXIT_FAILED, "cannot write to standard output: %s", strerror(errno));
     return options->json ? bq_report_json(report, options->json, err) : 0;
+}
+
+/* Where --json cannot be written is better known before hours of work. */
+static int check_json(const char *path, struct bq_error *err)
+{
+    char folder[4096];
+    const char *slash = path ? strrchr(path, '/') : NULL;
+    snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : slash ? (int)(slash - path) : 1,
+             slash ? path : ".");
+    if (!path || strcmp(path, "-") == 0 || access(folder, W_OK) == 0)
+        return 0;
+    return bq_fail(err, BQ_EXIT_USAGE, "--json %s: %s", path, strerror(errno));
 }
 
 static bool has_terminal(const struct bq_cli *cli)
@@ -49,7 +68,7 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .is_bound = options->is_bound && cli->is_launched,
                                        .is_terminal = has_terminal(cli),
                                        .is_quiet = options->is_quiet};
-        struct bq_job *job = make(context, &err);
+        struct bq_job *job = check_json(options->json, &err) < 0 ? NULL : make(context, &err);
         code = job ? bq_session_run(session, job, &o, show, (void *)options, &err) : (int)err.exit;
         if (err.text[0])
             code = bq_cli_complain(&err);

@@ -24,12 +24,33 @@ static size_t without_n(char **out, int argc, char **argv)
     return n;
 }
 
+static void print_quoted(const char *word)
+{
+    fputs(" '", stderr);
+    for (; *word; word++) {
+        if (*word == '\'')
+            fputs("'\\''", stderr);
+        else
+            fputc(*word, stderr);
+    }
+    fputc('\'', stderr);
+}
+
 static void print_word(const char *word)
 {
     if (word[strcspn(word, " '\"\\$&|;<>()*?[]#~`\t\n")] == 0 && *word)
         fprintf(stderr, " %s", word);
     else
-        fprintf(stderr, " '%s'", word);
+        print_quoted(word);
+}
+
+bool bq_cli_is_nested(uint32_t n_ranks, const struct bq_cli *cli)
+{
+    bool is = cli->is_launched && n_ranks > 0;
+    if (is && !cli->is_silent)
+        fprintf(stderr, "banquet: a launcher has already started the ranks: leave out -n %u\n",
+                n_ranks);
+    return is;
 }
 
 int bq_launch(uint32_t n_ranks, const struct bq_cli *cli)

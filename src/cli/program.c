@@ -1,6 +1,7 @@
 /* From argv to a command. */
 #include "banquet/banquet.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +102,7 @@ int bq_program(int argc, char **argv, const struct bq_kernel *const *kernels, si
 {
     struct bq_cli cli = {.is_launched = bq_mpi_is_launched() != 0, .is_silent = is_other_rank(),
                          .argc = argc, .argv = argv};
+    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write, with a message */
     if (argc < 2) {
         if (!cli.is_silent)
             help(stderr);

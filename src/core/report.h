@@ -25,7 +25,8 @@ struct bq_kitchen_report {
     char warning[200];              /* about binding; empty when all is well */
 };
 
-enum bq_result_kind { BQ_RESULT_INTEGER, BQ_RESULT_REAL, BQ_RESULT_SERIES };
+/* NEGATIVE: an integer below 0, as two's complement. */
+enum bq_result_kind { BQ_RESULT_INTEGER, BQ_RESULT_NEGATIVE, BQ_RESULT_REAL, BQ_RESULT_SERIES };
 
 /* A named number from a kernel's present(). */
 struct bq_result {
@@ -46,6 +47,7 @@ struct bq_report {
     const char *version;
     char job[256], step[64], kernel[48], policy[24], input[512], output[512], transport[16];
     bool is_simulated;          /* the kernel burns or waits a given time */
+    bool may_wait;              /* the kernel can keep several chunks open: BQ_WAITS */
     uint64_t start_ns;          /* since 1970: when the first chunk could start */
     uint64_t makespan_ns;       /* until the last result was accepted */
     uint64_t n_chunks, n_discarded, bytes_in, bytes_out;

@@ -84,9 +84,15 @@ static void write_series(const struct bq_result *result, char *out, size_t size)
             at = i;
     }
     bq_text_count(result->n_series, n, sizeof n);
-    if (result->n_series == 0)
+    if (result->n_series == 0) {
         snprintf(out, size, "no values");
-    else
+        return;
+    }
+    size_t used = 0; /* all of them where they fit a line */
+    for (size_t i = 0; i < result->n_series && used < 60; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%llu", i ? " " : "",
+                                 (unsigned long long)result->series[i]);
+    if (used >= 60)
         snprintf(out, size, "%s values, largest %s at %zu", n,
                  bq_text_count(result->series[at], largest, sizeof largest), at);
 }
@@ -104,6 +110,10 @@ static void write_results(const struct bq_report *report, const struct bq_lines 
         switch (result->kind) {
         case BQ_RESULT_INTEGER:
             bq_text_count(result->integer, value, sizeof value);
+            break;
+        case BQ_RESULT_NEGATIVE:
+            value[0] = '-';
+            bq_text_count(0 - result->integer, value + 1, sizeof value - 1);
             break;
         case BQ_RESULT_REAL:
             snprintf(value, sizeof value, "%.12g", result->real);
@@ -144,11 +154,10 @@ static void write_warnings(const struct bq_report *report, const struct bq_lines
 
 static void write_machinery(const struct bq_report *report, const struct bq_lines *lines)
 {
-    char n[32], cpu[32], svc[32], line[200];
-    snprintf(line, sizeof line, "%s message%s, %s of CPU, %s a message",
+    char n[32], cpu[32], line[200];
+    snprintf(line, sizeof line, "%s message%s, %s of CPU",
              bq_text_count(report->n_messages, n, sizeof n), report->n_messages == 1 ? "" : "s",
-             bq_text_seconds(report->coordinator_cpu, cpu, sizeof cpu),
-             bq_text_seconds(report->svc_ns * 1e-9, svc, sizeof svc));
+             bq_text_seconds(report->coordinator_cpu, cpu, sizeof cpu));
     if (report->n_messages)
         bq_line_wrap(lines, "coordinator: ", line);
     if (report->n_discarded)

@@ -91,9 +91,13 @@ static const char *how_much(double share)
     return share >= 0.5 ? "mostly" : "partly";
 }
 
-static const char *waiting_verdict(const struct shares *is, char *out, size_t size)
+static const char *waiting_verdict(const struct bq_report *report, const struct shares *is,
+                                   char *out, size_t size)
 {
-    if (is->oven >= is->lock && is->oven >= is->message) {
+    if (is->oven >= is->lock && is->oven >= is->message && !report->may_wait) {
+        snprintf(out, size, "%s waiting for the file (%u %%)", how_much(is->waiting),
+                 percent(is->waiting));
+    } else if (is->oven >= is->lock && is->oven >= is->message) {
         /* Enough open chunks per cook that their cooking fills the waiting of one. */
         uint64_t open = is->n_chunks_open > is->n_cooks ? is->n_chunks_open / is->n_cooks : 1;
         double wanted =
@@ -165,7 +169,7 @@ const char *bq_report_verdict(const struct bq_report *report, char *out, size_t 
                  percent(is.cooking), (unsigned long long)is.n_cooks, is.n_cooks == 1 ? "" : "s",
                  report->n_cores);
     else if (is.waiting >= is.idle)
-        return waiting_verdict(&is, out, size);
+        return waiting_verdict(report, &is, out, size);
     else
         return idle_verdict(report, &is, out, size);
     return out;

@@ -132,8 +132,10 @@ static void send(struct bq_sink *sink, const char *name, uint64_t kind, union nu
 {
     if (kind == STATS_UNSIGNED || (kind == STATS_SIGNED && v.i >= 0))
         sink->integer(sink, name, v.u);
+    else if (kind == STATS_SIGNED)
+        sink->negative(sink, name, v.i);
     else
-        sink->real(sink, name, kind == STATS_SIGNED ? (double)v.i : v.r);
+        sink->real(sink, name, v.r);
 }
 
 static void present_sums(const struct stats *s, struct bq_sink *sink)

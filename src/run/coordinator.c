@@ -260,6 +260,8 @@ static int serve(struct coordinator *c)
         uint64_t now = bq_now();
         if (*c->options->stop && !is_stopping) {
             is_stopping = true;
+            fprintf(stderr, "%sstopping when the chunks on the cooks are done; again to stop at once\n",
+                    c->has_line && c->options->is_terminal ? "\n" : "");
             bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_STOP});
         }
         if (carry_out(c, now) < 0)
@@ -333,6 +335,7 @@ static int create(struct coordinator *c)
         c->output = bq_output_create(&c->resolved->output, c->err);
         if (!c->output)
             return -1;
+        *c->options->work_file = bq_output_work_path(c->output);
     }
     return 0;
 }
@@ -351,6 +354,7 @@ static void describe(struct coordinator *c, const struct bq_hello *hello)
     if (c->recipe->has_output)
         snprintf(r->output, sizeof r->output, "%.300s:%.200s", c->resolved->output.file,
                  c->resolved->output.dataset);
+    r->may_wait = (c->resolved->kernel->flags & BQ_WAITS) != 0;
     r->is_simulated = (c->resolved->kernel->flags & BQ_SIMULATED) != 0;
     r->n_chunks = c->recipe->plan.n_chunks;
     r->n_machines = c->transport->n_machines;
@@ -392,6 +396,7 @@ int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
     if (c.output) {
         struct bq_output *output = c.output;
         c.output = NULL;
+        *options->work_file = NULL;
         if (bq_outcome_note(output, report, err) < 0) {
             bq_output_discard(output);
             goto out;
@@ -403,6 +408,7 @@ int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
 out:
     if (c.has_line && options->is_terminal)
         fprintf(stderr, "\n");
+    *options->work_file = NULL;
     if (c.output)
         bq_output_discard(c.output);
     bq_reduction_destroy(c.reduction);

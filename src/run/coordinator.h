@@ -19,9 +19,10 @@ struct bq_step_options {
     bool is_terminal;             /* progress in place, instead of a line a second */
     bool is_quiet;                /* no progress */
     volatile sig_atomic_t *stop;  /* non-zero: asked to stop */
+    const char *volatile *work_file; /* set while there is one that must not stay behind */
 };
 
-/* Runs the step; fills the report (to be freed with bq_report_free) on success and when stopped.
+/* Runs the step; fills the report (to be freed with bq_report_free in any case).
  * The output is committed, or nothing of it is left. Returns 0, or -1 with err->exit:
  * BQ_EXIT_STOPPED when stopped. A report with n_given_up_total > 0 is a partial success. */
 int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,

@@ -73,7 +73,7 @@ static void warn_about_binding(struct kitchen *k)
                  "the launcher bound %u cooks to %u core%s: start with --bind-to none or "
                  "--map-by slot:pe=%u",
                  k->n_cooks, n, n == 1 ? "" : "s", k->n_cooks);
-    else if (n == 1 && k->place.n_machine > k->transport->n_ranks)
+    else if (n == 1 && k->place.n_machine > 1)
         snprintf(k->warning, sizeof k->warning,
                  "the launcher bound this kitchen to 1 of the machine's %u cores; if that is not "
                  "meant, start with --bind-to none",

@@ -34,6 +34,13 @@ static void add_integer(struct bq_sink *sink, const char *name, uint64_t value)
         r->integer = value;
 }
 
+static void add_negative(struct bq_sink *sink, const char *name, int64_t value)
+{
+    struct bq_result *r = add((struct gathering *)sink, name, BQ_RESULT_NEGATIVE);
+    if (r)
+        r->integer = (uint64_t)value;
+}
+
 static void add_real(struct bq_sink *sink, const char *name, double value)
 {
     struct bq_result *r = add((struct gathering *)sink, name, BQ_RESULT_REAL);
@@ -86,6 +93,11 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
     const struct bq_recipe *recipe = merge->recipe;
     unsigned char *result = bq_alloc(1, bq_recipe_result_size(recipe));
     int rc = -1;
+    if (report->n_chunks && report->n_given_up_total == report->n_chunks) {
+        bq_fail(err, BQ_EXIT_FAILED, "every chunk failed; chunk %llu: %s",
+                (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
+        goto out;
+    }
     report->results = bq_alloc(MAX_RESULTS, sizeof *report->results);
     if (!result || !report->results) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
@@ -96,7 +108,8 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
         bq_fail(err, BQ_EXIT_FAILED, "internal error: all chunks are done but results are missing");
         goto out;
     }
-    struct gathering g = {.sink = {.integer = add_integer, .real = add_real, .series = add_series},
+    struct gathering g = {.sink = {.integer = add_integer, .real = add_real, .series = add_series,
+                                   .negative = add_negative},
                           .report = report};
     if (recipe->acc_size && merge->kernel->present)
         merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),

@@ -144,7 +144,8 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     recipe->schedule = step->schedule;
     recipe->n_kitchens = n_kitchens;
     recipe->n_cooks = step->cooks;
-    recipe->open = step->open ? step->open : 1;
+    /* A kernel that never waits has one chunk open a cook, whatever the job says. */
+    recipe->open = (step->kernel->flags & BQ_WAITS) && step->open ? step->open : 1;
     recipe->is_team = step->is_team;
     int line = step->kernel_line;
     if (step->input.file) {
@@ -176,4 +177,56 @@ void bq_resolved_close(struct bq_resolved *r)
 {
     bq_input_close(r->input);
     r->input = NULL;
+}
+
+const struct bq_step *bq_resolve_maker(const struct bq_job *job, size_t i)
+{
+    const char *file = job->steps[i].input.file;
+    for (size_t j = i; file && j-- > 0;) {
+        const char *made = job->steps[j].output.file;
+        if (made && strcmp(made, file) == 0)
+            return &job->steps[j];
+    }
+    return NULL;
+}
+
+static int check_input(const struct bq_job *job, size_t i, struct bq_error *err)
+{
+    const struct bq_place *place = &job->steps[i].input;
+    const struct bq_step *maker = bq_resolve_maker(job, i);
+    if (maker && strcmp(maker->output.dataset, place->dataset)) {
+        bq_fail(err, BQ_EXIT_USAGE, "step '%s' writes %s into %s, not %s", maker->name,
+                maker->output.dataset, place->file, place->dataset);
+        return fail_at(err, job, place->line);
+    }
+    if (!place->file || maker)
+        return 0;
+    struct bq_input *input = bq_input_open(place->file, place->dataset, err);
+    bq_input_close(input);
+    return input ? 0 : fail_at(err, job, place->line);
+}
+
+static int check_output(const struct bq_job *job, size_t i, bool force, struct bq_error *err)
+{
+    const struct bq_place *place = &job->steps[i].output;
+    for (size_t j = 0; place->file && j < i; j++) {
+        const char *other = job->steps[j].output.file;
+        if (other && strcmp(other, place->file) == 0) {
+            bq_fail(err, BQ_EXIT_USAGE, "steps '%s' and '%s' both write %s: each output needs a file of its own",
+                    job->steps[j].name, job->steps[i].name, place->file);
+            return fail_at(err, job, place->line);
+        }
+    }
+    struct bq_output_spec spec = {.file = place->file, .dataset = place->dataset, .type = BQ_U8,
+                                  .space = {1, {1}}, .force = force};
+    return place->file && bq_output_check(&spec, err) < 0 ? fail_at(err, job, place->line) : 0;
+}
+
+int bq_resolve_check(const struct bq_job *job, bool force, struct bq_error *err)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (check_input(job, i, err) < 0 || check_output(job, i, force, err) < 0)
+            return -1;
+    }
+    return 0;
 }

@@ -4,8 +4,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "adapters/affinity.h"
+#include "adapters/clock.h"
 #include "adapters/transport.h"
 #include "base/heap.h"
 #include "run/coordinator.h"
@@ -25,15 +26,23 @@ struct bq_session {
     struct bq_error kitchen_error;
 };
 
-/* Set by a signal handler, looked at by the coordinator between messages. */
+/* For the signal handler: whether it was asked to stop, when, and the file to remove if it is asked
+ * again. A handler can reach nothing else. The coordinator looks at stop_asked between messages. */
 static volatile sig_atomic_t stop_asked;
+static uint64_t stop_asked_at;
+static const char *volatile work_file;
 
 static void on_signal(int signal)
 {
-    (void)signal;
-    if (stop_asked)
-        _Exit(128 + signal); /* asked twice */
-    stop_asked = 1;
+    uint64_t now = bq_now();
+    if (!stop_asked) {
+        stop_asked_at = now;
+        stop_asked = 1;
+    } else if (now - stop_asked_at > 1000000000u) { /* launchers and timeout signal twice at once */
+        if (work_file)
+            unlink(work_file);
+        _Exit(128 + signal);
+    }
 }
 
 static void *kitchen_main(void *arg)
@@ -143,7 +152,8 @@ static int run_step(struct bq_session *s, const struct bq_job *job, const struct
                                       .is_bound = o->is_bound,
                                       .is_terminal = o->is_terminal,
                                       .is_quiet = o->is_quiet,
-                                      .stop = &stop_asked};
+                                      .stop = &stop_asked,
+                                      .work_file = &work_file};
     int rc = bq_coordinate(s->transport, &resolved, s->hello, &options, &report, err);
     if (rc == 0) {
         *is_partial |= report.n_given_up_total > 0;
@@ -164,7 +174,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
-    int rc = 0;
+    int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, err) : 0;
     for (size_t i = 0; rc == 0 && i < job->n_steps; i++)
         rc = run_step(s, job, &job->steps[i], options, done, context, &is_partial, err);
     sigaction(SIGINT, &old_int, NULL);
