@@ -246,6 +246,24 @@ static int open_file(struct bq_input *input, struct bq_error *err)
     return -1;
 }
 
+/* Whether the first element can be read: a chunk may have been stored without an optional filter. */
+static bool can_read_first(const struct bq_input *input)
+{
+    const struct bq_space *space = &input->info.space;
+    uint64_t offset[BQ_MAX_RANK] = {0}, extent[BQ_MAX_RANK], element[2];
+    for (int i = 0; i < space->rank; i++) {
+        extent[i] = 1;
+        if (space->extent[i] == 0)
+            return true;
+    }
+    hid_t memory = store_select(input->space, space, input->is_scalar, offset, extent,
+                                input->where, NULL);
+    bool can = memory >= 0 && H5Dread(input->dataset, store_memory_type(input->info.type), memory,
+                                      input->space, H5P_DEFAULT, element) >= 0;
+    store_release(memory);
+    return can;
+}
+
 /* A filter that is not there would fail every chunk; better to say so at once. */
 static int check_filters(const struct bq_input *input, struct bq_error *err)
 {
@@ -258,7 +276,7 @@ static int check_filters(const struct bq_input *input, struct bq_error *err)
         H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL,
                                          sizeof name, name, NULL);
         name[sizeof name - 1] = 0;
-        if (id >= 0 && !(flags & H5Z_FLAG_OPTIONAL) && H5Zfilter_avail(id) <= 0)
+        if (id >= 0 && H5Zfilter_avail(id) <= 0 && !can_read_first(input))
             rc = bq_fail(err, BQ_EXIT_USAGE,
                          "%s: is compressed with filter %d%s%s, which this HDF5 library does not "
                          "have; install its plugin, or rewrite the dataset with gzip",
@@ -279,8 +297,7 @@ static int open_dataset(struct bq_input *input, const char *path, struct bq_erro
     input->dataset = H5Dopen2(input->file, path, H5P_DEFAULT);
     if (input->dataset < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
-    if (store_describe(input->dataset, input->where, &input->info, &input->is_scalar, err) != 0 ||
-        check_filters(input, err) != 0)
+    if (store_describe(input->dataset, input->where, &input->info, &input->is_scalar, err) != 0)
         return -1;
     access = H5Pcreate(H5P_DATASET_ACCESS);
     type = H5Dget_type(input->dataset);
@@ -297,7 +314,7 @@ static int open_dataset(struct bq_input *input, const char *path, struct bq_erro
         store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot see its extent", input->where);
         goto out;
     }
-    rc = 0;
+    rc = check_filters(input, err);
 out:
     store_release(access);
     store_release(type);
