@@ -6,33 +6,14 @@ build=$(dirname "$banquet")
 check "install" cmake --install "$build" --prefix "$folder/usr"
 check "the installed program runs" usr/bin/banquet --version
 check "the man page is there" test -s usr/share/man/man1/banquet.1
-cat >mine.c <<'END'
-#include <banquet/banquet.h>
-
-static enum bq_answer cook(struct bq_call *call)
-{
-    const uint8_t *in = call->in->data;
-    uint8_t *out = call->out->data;
-    for (uint64_t i = 0; i < call->in->n; i++)
-        out[i] = (uint8_t)(255 - in[i]);
-    return BQ_DONE;
-}
-
-static const struct bq_kernel invert = {.abi = BQ_KERNEL_ABI, .flags = BQ_READS | BQ_WRITES,
-                                        .name = "invert", .summary = "negative", .cook = cook};
-
-int main(int argc, char **argv)
-{
-    const struct bq_kernel *mine[] = {&invert};
-    return bq_program(argc, argv, mine, 1);
-}
-END
+cp "$root/docs/invert.c" mine.c
 pc=$(dirname "$(find "$folder/usr" -name banquet.pc)")
 sanitize=$(sed -n 's/^BANQUET_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
 export PKG_CONFIG_PATH=$pc
 check "pkg-config builds a program" bash -c "gcc ${sanitize:+-fsanitize=$sanitize} mine.c -o mine \$(pkg-config --cflags --libs banquet)"
 check "data" ./mine make photo photo.h5 --size 64x64 --quiet
 printf 'kernel: invert\ninput: photo.h5:/photo\noutput: inv.h5:/photo\n' >job.yaml
+refused 2 "it inverts uint8, not float32" bash -c "./mine make field field.h5 --size 1x9x9 --quiet >/dev/null && ./mine run job.yaml --input field.h5:/field --output o.h5:/o"
 check "one's own kernel runs" ./mine run job.yaml --quiet
 check "in kitchens too" ./mine run job.yaml --quiet --force -n 3
 check "it is listed" bash -c "./mine kernels invert | grep -q negative"

@@ -7,7 +7,7 @@
 
 #include "cunit.h"
 
-/* -- kernels ---------------------------------------------------------------------------------------- */
+/* -- kernels ------------------------------------------------------------------------------ */
 
 static int hundred(struct bq_setup *setup)
 {
@@ -57,23 +57,38 @@ static int nothing_at_all(struct bq_setup *setup)
     return 0;
 }
 
-static const struct bq_kernel failing = {.abi = BQ_KERNEL_ABI, .name = "failing", .summary = "fails",
-                                         .prepare = hundred, .cook = count_but_fail_on_seven,
-                                         .combine = add, .present = present};
-static const struct bq_kernel waiting = {.abi = BQ_KERNEL_ABI, .name = "waiting", .summary = "waits",
-                                         .prepare = hundred, .cook = wait_without_saying_so,
-                                         .combine = add, .present = present};
-static const struct bq_kernel refusing = {.abi = BQ_KERNEL_ABI, .name = "refusing",
-                                          .summary = "refuses", .prepare = refuse,
+static const struct bq_kernel failing = {.abi = BQ_KERNEL_ABI,
+                                         .name = "failing",
+                                         .summary = "fails",
+                                         .prepare = hundred,
+                                         .cook = count_but_fail_on_seven,
+                                         .combine = add,
+                                         .present = present};
+static const struct bq_kernel waiting = {.abi = BQ_KERNEL_ABI,
+                                         .name = "waiting",
+                                         .summary = "waits",
+                                         .prepare = hundred,
+                                         .cook = wait_without_saying_so,
+                                         .combine = add,
+                                         .present = present};
+static const struct bq_kernel refusing = {.abi = BQ_KERNEL_ABI,
+                                          .name = "refusing",
+                                          .summary = "refuses",
+                                          .prepare = refuse,
                                           .cook = wait_without_saying_so};
-static const struct bq_kernel empty = {.abi = BQ_KERNEL_ABI, .name = "empty", .summary = "is empty",
-                                       .prepare = nothing_at_all, .cook = wait_without_saying_so,
-                                       .combine = add, .present = present};
-static const struct bq_kernel stranger = {.abi = BQ_KERNEL_ABI + 1, .name = "stranger",
+static const struct bq_kernel empty = {.abi = BQ_KERNEL_ABI,
+                                       .name = "empty",
+                                       .summary = "is empty",
+                                       .prepare = nothing_at_all,
+                                       .cook = wait_without_saying_so,
+                                       .combine = add,
+                                       .present = present};
+static const struct bq_kernel stranger = {.abi = BQ_KERNEL_ABI + 1,
+                                          .name = "stranger",
                                           .summary = "is of another version",
                                           .cook = wait_without_saying_so};
 
-/* -- running ---------------------------------------------------------------------------------------- */
+/* -- running ------------------------------------------------------------------------------ */
 
 /* Runs the kernel and returns the exit code; *report: the JSON, to be given to json_decref. */
 static int run(const struct bq_kernel *kernel, json_t **report)

@@ -66,8 +66,7 @@ static struct world {
     const char *broken;
 } w;
 
-/* -- what is computed
- * ------------------------------------------------------------------------------ */
+/* -- what is computed --------------------------------------------------------------------- */
 
 static void combine(const void *context, void *into, const void *next)
 {
@@ -109,8 +108,7 @@ static uint64_t sequential(uint64_t first)
     return left;
 }
 
-/* -- time
- * ------------------------------------------------------------------------------------------ */
+/* -- time --------------------------------------------------------------------------------- */
 
 static void breaks(const char *what)
 {
@@ -172,8 +170,7 @@ static void to_kitchen(uint32_t kitchen, enum note note, uint64_t first, uint64_
                                 .count = count});
 }
 
-/* -- a kitchen
- * ------------------------------------------------------------------------------------- */
+/* -- a kitchen ---------------------------------------------------------------------------- */
 
 static void flush(uint32_t kitchen)
 {
@@ -287,8 +284,7 @@ static void on_message_to_kitchen(const struct happening *h)
     carry_on(h->kitchen);
 }
 
-/* -- the coordinator
- * ------------------------------------------------------------------------------- */
+/* -- the coordinator ---------------------------------------------------------------------- */
 
 static void give_up(uint64_t chunk)
 {
@@ -412,8 +408,7 @@ static void say_nonsense(void)
     carry_out();
 }
 
-/* -- a history
- * ------------------------------------------------------------------------------------- */
+/* -- a history ---------------------------------------------------------------------------- */
 
 static void begin_kitchen(uint32_t i, const struct bq_scheduler_config *config)
 {
@@ -577,8 +572,7 @@ static void every_history_ends_well(void)
     }
 }
 
-/* -- the point of it all
- * --------------------------------------------------------------------------- */
+/* -- the point of it all ------------------------------------------------------------------ */
 
 static uint64_t run_uneven(enum bq_policy policy, uint64_t slowness)
 {

@@ -6,7 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* -- a small engine ---------------------------------------------------------------------------- */
+/* -- a small engine ----------------------------------------------------------------------- */
 
 static const struct bq_kernel *find(const char *name)
 {
@@ -200,8 +200,7 @@ static uint64_t bits_of(double v)
     return bits;
 }
 
-/* -- the table -----------------------------------------------------------------------------------
- */
+/* -- the table ---------------------------------------------------------------------------- */
 
 static void every_kernel_is_described(void)
 {
@@ -258,8 +257,7 @@ static void what_banquet_makes_takes_its_extents_from_the_parameters_in_elements
     }
 }
 
-/* -- brighten ------------------------------------------------------------------------------------
- */
+/* -- brighten ----------------------------------------------------------------------------- */
 
 static void brighten(struct kit *kit, enum bq_type type, const void *x, void *y, uint64_t n)
 {
@@ -398,8 +396,7 @@ static void brighten_in_parts_covers_each_element_once(void)
     }
 }
 
-/* -- stats ---------------------------------------------------------------------------------------
- */
+/* -- stats -------------------------------------------------------------------------------- */
 
 static void stats_of_few_numbers_are_what_they_should_be(void)
 {
@@ -636,8 +633,7 @@ static void stats_that_saw_nothing_can_be_presented_and_combined(void)
     free(b);
 }
 
-/* -- histogram -----------------------------------------------------------------------------------
- */
+/* -- histogram ---------------------------------------------------------------------------- */
 
 static void histogram_counts_bytes_by_value(void)
 {
@@ -724,8 +720,7 @@ static void histogram_refuses_an_empty_or_endless_range(void)
     CU_ASSERT_TRUE(kit.setup.acc_size <= BQ_MAX_ACC);
 }
 
-/* -- generators ----------------------------------------------------------------------------------
- */
+/* -- generators --------------------------------------------------------------------------- */
 
 /* Makes the whole domain in chunks of the given shape, element by element into `whole`. */
 static void make(struct kit *kit, const uint64_t *chunk, uint8_t *whole, void *acc)

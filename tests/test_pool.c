@@ -15,10 +15,10 @@
 struct world {
     struct bq_pool *pool;
     int bell;
-    atomic_uchar cooked[N];        /* times each chunk was cooked */
-    unsigned char reported[N];     /* times each was reported, by the manager */
+    atomic_uchar cooked[N];    /* times each chunk was cooked */
+    unsigned char reported[N]; /* times each was reported, by the manager */
     uint64_t n_reported, n_failed, sum;
-    uint64_t fail_every, wait_ns;  /* 0: never */
+    uint64_t fail_every, wait_ns; /* 0: never */
     atomic_uint n_parts;
     bool slow;
     atomic_bool may_end;
@@ -67,9 +67,14 @@ static struct world *open_world(unsigned n_cooks, unsigned open, bool is_single)
 {
     struct world *w = bq_alloc(1, sizeof *w);
     w->bell = bq_bell_create();
-    struct bq_pool_config config = {.n_cooks = n_cooks, .open = open, .is_single = is_single,
-                                    .result_size = sizeof(uint64_t), .bell = w->bell,
-                                    .epoch = bq_now(), .cook = cook, .context = w};
+    struct bq_pool_config config = {.n_cooks = n_cooks,
+                                    .open = open,
+                                    .is_single = is_single,
+                                    .result_size = sizeof(uint64_t),
+                                    .bell = w->bell,
+                                    .epoch = bq_now(),
+                                    .cook = cook,
+                                    .context = w};
     w->pool = bq_pool_create(&config, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(w->pool);
     return w;
@@ -252,9 +257,14 @@ static void a_team_works_on_each_chunk_with_all_hands(void)
 {
     struct world *w = bq_alloc(1, sizeof *w);
     w->bell = bq_bell_create();
-    struct bq_pool_config config = {.n_cooks = 3, .open = 1, .is_team = true,
-                                    .result_size = sizeof(uint64_t), .bell = w->bell,
-                                    .epoch = bq_now(), .cook = cook_together, .context = w};
+    struct bq_pool_config config = {.n_cooks = 3,
+                                    .open = 1,
+                                    .is_team = true,
+                                    .result_size = sizeof(uint64_t),
+                                    .bell = w->bell,
+                                    .epoch = bq_now(),
+                                    .cook = cook_together,
+                                    .context = w};
     w->pool = bq_pool_create(&config, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(w->pool);
     CU_ASSERT(bq_pool_add(w->pool, 0, 500));

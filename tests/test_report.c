@@ -93,7 +93,7 @@ static void the_largest_remainder_gets_the_missing_per_cent(void)
     CU_ASSERT_EQUAL(percent[BQ_SHARE_IDLE], 100);
 }
 
-/* -- what bounds it -------------------------------------------------------------------------- */
+/* -- what bounds it ----------------------------------------------------------------------- */
 
 static void check_verdict(const char *want)
 {
@@ -163,7 +163,7 @@ static void the_verdict_names_who_was_idle_and_why(void)
     check_verdict("idle at the end (58 %): the last leases were too large; try factoring");
 }
 
-/* -- the whole text -------------------------------------------------------------------------- */
+/* -- the whole text ----------------------------------------------------------------------- */
 
 static uint64_t histogram[] = {1, 123, 7};
 static uint64_t many[100] = {[17] = 5};
@@ -343,7 +343,7 @@ static void a_strange_name_cannot_upset_the_terminal(void)
     bq_report_free(&report);
 }
 
-/* -- lines ------------------------------------------------------------------------------------ */
+/* -- lines -------------------------------------------------------------------------------- */
 
 static void lines_are_broken_at_blanks_and_count_utf_8_as_one_column(void)
 {

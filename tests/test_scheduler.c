@@ -35,8 +35,7 @@ static void end(void)
     s = NULL;
 }
 
-/* -- tell -----------------------------------------------------------------------------------------
- */
+/* -- tell --------------------------------------------------------------------------------- */
 
 static void tell(struct bq_event event)
 {
@@ -75,8 +74,7 @@ static void dropped(uint32_t kitchen, uint64_t first, uint64_t count)
     range(BQ_EVENT_DROPPED, kitchen, first, count);
 }
 
-/* -- expect ---------------------------------------------------------------------------------------
- */
+/* -- expect ------------------------------------------------------------------------------- */
 
 static struct bq_action action;
 
@@ -116,8 +114,7 @@ static void expect_nothing_at(int line)
         EXPECT(ACCEPT, kitchen, first, count);                                                     \
     } while (0)
 
-/* -- leases ---------------------------------------------------------------------------------------
- */
+/* -- leases ------------------------------------------------------------------------------- */
 
 static void the_first_leases_need_no_message(void)
 {
@@ -228,8 +225,7 @@ static void many_cooks_are_all_fed_by_small_blocks(void)
     end();
 }
 
-/* -- results --------------------------------------------------------------------------------------
- */
+/* -- results ------------------------------------------------------------------------------ */
 
 static void late_and_double_results_are_discarded(void)
 {
@@ -293,8 +289,7 @@ static void a_plan_without_chunks_closes_at_once(void)
     end();
 }
 
-/* -- faults ---------------------------------------------------------------------------------------
- */
+/* -- faults ------------------------------------------------------------------------------- */
 
 static void the_chunks_of_a_lost_kitchen_go_to_others(void)
 {
@@ -452,8 +447,7 @@ static void everybody_lost_is_stranded(void)
     end();
 }
 
-/* -- the tail -------------------------------------------------------------------------------------
- */
+/* -- the tail ----------------------------------------------------------------------------- */
 
 /* Two kitchens of one cook; kitchen 1 is done and starves, kitchen 0 has 10 chunks of 1 s left. */
 static void begin_tail(void)
@@ -635,8 +629,7 @@ static void who_waits_in_the_tail_is_looked_at_again_but_nobody_spins(void)
     end();
 }
 
-/* -- progress, stop, nonsense ---------------------------------------------------------------------
- */
+/* -- progress, stop, nonsense ------------------------------------------------------------- */
 
 static void static_is_overruled_only_when_everybody_would_idle(void)
 {

@@ -8,8 +8,7 @@
 #include "base/heap.h"
 #include "store_fixture.h"
 
-/* -- round trips ----------------------------------------------------------------------------------
- */
+/* -- round trips -------------------------------------------------------------------------- */
 
 struct trip {
     struct bq_input *input;
@@ -198,8 +197,7 @@ static void a_scalar_is_one_element_and_stays_a_scalar(void)
     H5Fclose(file);
 }
 
-/* -- types that no kernel has --------------------------------------------------------------------
- */
+/* -- types that no kernel has ------------------------------------------------------------- */
 
 static hid_t float16(bool is_big)
 {
@@ -308,8 +306,7 @@ static void the_layout_is_told_in_words(void)
     bq_input_close(input);
 }
 
-/* -- errors
- * ----------------------------------------------------------------------------------------- */
+/* -- errors ------------------------------------------------------------------------------- */
 
 static void expect_refusal(const char *file, const char *dataset, const char *text)
 {
@@ -492,8 +489,7 @@ static void a_damaged_chunk_is_named_with_the_reason(void)
     free(data);
 }
 
-/* -- filters, threads, memory --------------------------------------------------------------------
- */
+/* -- filters, threads, memory ------------------------------------------------------------- */
 
 enum { COUNTING_FILTER = 300 };
 static unsigned n_decoded;
@@ -566,7 +562,8 @@ static void a_filter_that_is_missing_is_named(void)
     CU_ASSERT(H5Zunregister(COUNTING_FILTER) >= 0);
     CU_ASSERT_PTR_NULL(bq_input_open(in_folder("counted.h5"), "data", &err));
     CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
-    CHECK_TEXT(message(&err), "counted.h5:/data: is compressed with filter 300 counting, which this HDF5 library does not "
+    CHECK_TEXT(message(&err), "counted.h5:/data: is compressed with filter 300 counting, which "
+                              "this HDF5 library does not "
                               "have; install its plugin, or rewrite the dataset with gzip");
 }
 

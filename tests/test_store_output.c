@@ -55,8 +55,7 @@ static uint16_t first_element(const char *file)
     return data[0];
 }
 
-/* -- refused before anything is written -----------------------------------------------------------
- */
+/* -- refused before anything is written --------------------------------------------------- */
 
 static void expect_refusal(const struct bq_output_spec *spec, const char *text)
 {
@@ -162,8 +161,7 @@ static void a_folder_that_is_not_writable_is_refused(void)
     CU_ASSERT_EQUAL(status, 0);
 }
 
-/* -- the work file -------------------------------------------------------------------------------
- */
+/* -- the work file ------------------------------------------------------------------------ */
 
 static void nothing_is_visible_before_commit_and_the_umask_decides_the_mode(void)
 {
@@ -253,8 +251,7 @@ static void names_of_any_length_and_place_work(void)
     CU_ASSERT_EQUAL(first_element(in_folder("bare.h5")), 4);
 }
 
-/* -- contents
- * -------------------------------------------------------------------------------------- */
+/* -- contents ----------------------------------------------------------------------------- */
 
 static size_t load(const char *path, char *bytes, size_t size)
 {
@@ -340,8 +337,7 @@ static void an_element_that_was_not_written_has_the_fill_value_of_the_input(void
     bq_input_close(like);
 }
 
-/* -- disk full ------------------------------------------------------------------------------------
- */
+/* -- disk full ---------------------------------------------------------------------------- */
 
 /* In a child whose files may not grow past a limit; 0 when all is as it should be. */
 static int fill_the_disk(rlim_t limit, unsigned gzip, const char *want)
@@ -396,8 +392,7 @@ static void a_full_disk_is_told_and_leaves_nothing(void)
     expect_full(300000, 1, "finish the dataset");
 }
 
-/* -- what the result inherits, as h5py sees it
- * ------------------------------------------------------ */
+/* -- what the result inherits, as h5py sees it -------------------------------------------- */
 
 static bool run_python(const char *code)
 {

@@ -143,8 +143,7 @@ static void random_bytes_are_refused_or_are_a_message(void)
     }
 }
 
-/* -- nodes ----------------------------------------------------------------------------------------
- */
+/* -- nodes -------------------------------------------------------------------------------- */
 
 static size_t put_node(unsigned char *bytes, size_t size, uint32_t n, uint64_t first,
                        unsigned level, const char *result)
@@ -222,8 +221,7 @@ static void a_hostile_count_of_nodes_ends_with_the_bytes(void)
     }
 }
 
-/* -- recipes --------------------------------------------------------------------------------------
- */
+/* -- recipes ------------------------------------------------------------------------------ */
 
 static struct bq_recipe example_recipe(void)
 {
@@ -368,8 +366,7 @@ static void damaged_recipes_are_refused_or_make_a_plan(void)
     }
 }
 
-/* -- reports --------------------------------------------------------------------------------------
- */
+/* -- reports ------------------------------------------------------------------------------ */
 
 static size_t put_report(const struct bq_kitchen_report *k, unsigned char *bytes, size_t size)
 {

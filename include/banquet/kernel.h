@@ -25,8 +25,8 @@ extern "C" {
 #endif
 
 #define BQ_KERNEL_ABI 1u
-#define BQ_MAX_RANK 8    /* dimensions of a dataset */
-#define BQ_MAX_PARAMS 16 /* parameters of a kernel */
+#define BQ_MAX_RANK 8         /* dimensions of a dataset */
+#define BQ_MAX_PARAMS 16      /* parameters of a kernel */
 #define BQ_MAX_ACC (1u << 20) /* bytes of an accumulator */
 
 /* Element types as a kernel sees them: always in the machine's own byte order. */
@@ -76,7 +76,7 @@ struct bq_space {
     uint64_t extent[BQ_MAX_RANK];
 };
 
-/* -- parameters ------------------------------------------------------------------------------ */
+/* -- parameters --------------------------------------------------------------------------- */
 
 enum bq_param_kind { BQ_INT, BQ_REAL, BQ_BOOL };
 
@@ -97,7 +97,7 @@ struct bq_param {
     const char *help;        /* one line */
 };
 
-/* -- what the engine asks once, before the first chunk ------------------------------------------ */
+/* -- what the engine asks once, before the first chunk ------------------------------------ */
 
 struct bq_setup {
     /* told */
@@ -105,14 +105,14 @@ struct bq_setup {
     bool has_input, has_output;   /* what the job names */
     enum bq_type in_type;         /* valid when has_input */
     struct bq_space space;        /* has_input: the input's extent; else to be filled */
-    /* answered; preset to: out_type = in_type (BQ_U8 without input), acc_size = 0, chunk.rank = 0 */
+    /* answered; preset: out_type = in_type (BQ_U8 without input), acc_size = 0, chunk.rank = 0 */
     enum bq_type out_type;
     size_t acc_size;       /* bytes of the accumulator of a chunk, at most BQ_MAX_ACC */
-    struct bq_space chunk; /* generate: the chunk shape that suits; rank 0 leaves it to the engine */
+    struct bq_space chunk; /* generate: the shape that suits; rank 0 leaves it to the engine */
     char message[200];     /* why it cannot be done, when prepare returns -1 */
 };
 
-/* -- one chunk ------------------------------------------------------------------------------------ */
+/* -- one chunk ---------------------------------------------------------------------------- */
 
 /* A dense, C-ordered array in memory: a chunk of a dataset. */
 struct bq_block {
@@ -152,12 +152,12 @@ struct bq_sink {
 };
 
 enum bq_kernel_flag {
-    BQ_READS = 1,       /* needs an input */
-    BQ_WRITES = 2,      /* can write an output (a job may leave it out if it also reduces) */
-    BQ_SIMULATED = 4,   /* burns or waits a given time: for demonstrations, reports say so */
-    BQ_MAKES = 8,       /* offered by `banquet make` */
-    BQ_DIVISIBLE = 16,  /* a chunk may be shared by several cooks: part, n_parts */
-    BQ_WAITS = 32       /* may answer BQ_WAIT */
+    BQ_READS = 1,      /* needs an input */
+    BQ_WRITES = 2,     /* can write an output (a job may leave it out if it also reduces) */
+    BQ_SIMULATED = 4,  /* burns or waits a given time: for demonstrations, reports say so */
+    BQ_MAKES = 8,      /* offered by `banquet make` */
+    BQ_DIVISIBLE = 16, /* a chunk may be shared by several cooks: part, n_parts */
+    BQ_WAITS = 32      /* may answer BQ_WAIT */
 };
 
 struct bq_kernel {

@@ -2,6 +2,10 @@
 
 #include <sched.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <hwloc.h>
 
@@ -13,6 +17,34 @@ void bq_affinity_attr(pthread_attr_t *attr, int core)
         return;
     CPU_SET((size_t)core, &set);
     pthread_attr_setaffinity_np(attr, sizeof set, &set);
+}
+
+/* slice: ns; 0 is the system's own. The C library has no name for this call; for the layout see
+ * Linux, include/uapi/linux/sched/types.h. */
+static void set_slice(uint64_t slice)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attr = {.size = sizeof attr, .policy = SCHED_OTHER, .runtime = slice};
+    attr.nice = getpriority(PRIO_PROCESS, 0);
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+void bq_affinity_answer_fast(void)
+{
+    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    set_slice(100000);
+}
+
+void bq_affinity_compute(void)
+{
+    prctl(PR_SET_TIMERSLACK, 50000, 0, 0, 0);
+    set_slice(0);
 }
 
 static void share_out(struct bq_place_on_machine *place, const int *core, unsigned machine_rank,

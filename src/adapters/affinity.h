@@ -19,10 +19,19 @@ struct bq_place_on_machine {
     int is_exclusive;        /* no other kitchen's share has any of these */
 };
 
-/* The cores that this process may use, dealt in equal runs to the machine_ranks kitchens that may use
- * the same ones; this is number machine_rank of them. */
+/* The cores that this process may use, dealt in equal runs to the machine_ranks kitchens that may
+ * use the same ones; this is number machine_rank of them. */
 int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
                      unsigned machine_ranks, struct bq_error *err);
+
+/* For a thread that sleeps most of the time and must answer at once when it wakes: exact timers,
+ * and short slices, so that it takes the core from a thread that computes without waiting for the
+ * end of that one's slice. Needs no privilege; where the system does not know it, nothing changes.
+ */
+void bq_affinity_answer_fast(void);
+
+/* For a thread that computes: the usual slices, whatever the thread that made it has. */
+void bq_affinity_compute(void);
 
 /* Threads created with this attribute run on this core alone. */
 void bq_affinity_attr(pthread_attr_t *attr, int core);

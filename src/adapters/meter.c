@@ -6,8 +6,8 @@
 
 #include "adapters/clock.h"
 
-#define SHORT 20000   /* ns: phases below are taken to be on a core */
-#define BOOK 1000000  /* ns: a phase is booked at least this often, where the thread passes by */
+#define SHORT 20000  /* ns: phases below are taken to be on a core */
+#define BOOK 1000000 /* ns: a phase is booked at least this often, where the thread passes by */
 
 /* Nanoseconds that this thread has stood in a run queue; 0 when the system does not say. */
 static uint64_t queued(const struct bq_meter *meter)

@@ -1,8 +1,8 @@
 /* The meter: what one thread did, measured.
  *
  * A thread says which phase it enters; the meter splits each phase that should be on a core into
- * what the kernel's CPU clock says it was (cooking) and the rest. The rest of BUSY is time with work
- * and no core (ready); the rest of FILE is told apart by the run queue's own record
+ * what the kernel's CPU clock says it was (cooking) and the rest. The rest of BUSY is time with
+ * work and no core (ready); the rest of FILE is told apart by the run queue's own record
  * (/proc/thread-self/schedstat) where the system has it. Phases shorter than 20 us are taken to be
  * on a core, because asking costs 0.8 us; the next reading of the clock corrects that.
  *

@@ -67,8 +67,8 @@ int bq_mpi_meet(struct mpi *m, struct bq_error *err)
 {
     struct bq_transport *t = &m->base;
     MPI_Comm machine;
-    int code = MPI_Comm_split_type(m->world, MPI_COMM_TYPE_SHARED, (int)t->rank, MPI_INFO_NULL,
-                                   &machine);
+    int code =
+        MPI_Comm_split_type(m->world, MPI_COMM_TYPE_SHARED, (int)t->rank, MPI_INFO_NULL, &machine);
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot tell the machines apart", code);
     int leader = (int)t->rank;

@@ -31,9 +31,11 @@ static int cook_create(struct bq_pool *pool, unsigned index)
     if (!cook->slots || !cook->results || ring_create(&cook->ring, pool->config.result_size) < 0)
         return -1;
     for (unsigned i = 0; i < pool->config.open; i++)
-        cook->slots[i].unit = (struct bq_unit){.cook = index, .slot = i,
+        cook->slots[i].unit = (struct bq_unit){.cook = index,
+                                               .slot = i,
                                                .result = cook->results + i * stride,
-                                               .meter = &cook->meter, .pool = pool};
+                                               .meter = &cook->meter,
+                                               .pool = pool};
     return 0;
 }
 

@@ -24,11 +24,11 @@ struct bq_pool;
 /* What a cook is working on. */
 struct bq_unit {
     struct bq_node node;
-    unsigned cook, slot;  /* which of the cook's open chunks: 0 .. open - 1 */
-    unsigned stage;       /* how often it has waited */
-    uint64_t wait_ns;     /* to be set with BQ_UNIT_WAITS */
-    void *result;         /* result_size bytes */
-    void *payload;        /* handed to the manager with the result, NULL at first */
+    unsigned cook, slot; /* which of the cook's open chunks: 0 .. open - 1 */
+    unsigned stage;      /* how often it has waited */
+    uint64_t wait_ns;    /* to be set with BQ_UNIT_WAITS */
+    void *result;        /* result_size bytes */
+    void *payload;       /* handed to the manager with the result, NULL at first */
     struct bq_meter *meter;
     struct bq_pool *pool;
 };
@@ -41,22 +41,22 @@ enum bq_unit_answer {
 
 struct bq_pool_config {
     unsigned n_cooks, open;
-    bool is_team;        /* cook 0 takes the chunks, all work on each: bq_pool_team */
-    bool is_single;      /* never take runs: units of one chunk */
+    bool is_team;   /* cook 0 takes the chunks, all work on each: bq_pool_team */
+    bool is_single; /* never take runs: units of one chunk */
     size_t result_size;
-    const int *core;     /* n_cooks cores to bind to, or NULL */
-    uint64_t epoch;      /* for meters */
-    int bell;            /* rung when the manager should look */
+    const int *core; /* n_cooks cores to bind to, or NULL */
+    uint64_t epoch;  /* for meters */
+    int bell;        /* rung when the manager should look */
     enum bq_unit_answer (*cook)(void *context, struct bq_unit *unit);
     void *context;
 };
 
 struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_error *err);
 
-/* -- the manager's thread --------------------------------------------------------------------- */
+/* -- the manager's thread ----------------------------------------------------------------- */
 
-/* Adds chunks. false: there are BQ_POOL_LEASES leases already with chunks that nobody has taken; the
- * coordinator gives a kitchen fewer (BQ_MAX_LEASES). */
+/* Adds chunks. false: there are BQ_POOL_LEASES leases already with chunks that nobody has taken;
+ * the coordinator gives a kitchen fewer (BQ_MAX_LEASES). */
 bool bq_pool_add(struct bq_pool *pool, uint64_t first, uint64_t count);
 
 /* Takes back chunks of the range that no cook has started and that lie at the end of a lease;
@@ -91,7 +91,7 @@ const struct bq_track *bq_pool_track(const struct bq_pool *pool, unsigned cook);
 uint64_t bq_pool_cook_chunks(const struct bq_pool *pool, unsigned cook);
 void bq_pool_destroy(struct bq_pool *pool);
 
-/* -- a cook's thread ----------------------------------------------------------------------------- */
+/* -- a cook's thread ---------------------------------------------------------------------- */
 
 /* Whether it should give up what it waits for. */
 bool bq_pool_is_stopping(const struct bq_pool *pool);

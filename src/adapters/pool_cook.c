@@ -1,9 +1,11 @@
-/* A cook: take, cook, hand over; turn to another chunk while one waits; sleep when there is none. */
+/* A cook: take, cook, hand over; turn to another chunk while one waits; sleep when there is none.
+ */
 #include "adapters/pool_internal.h"
 
 #include <string.h>
 #include <time.h>
 
+#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/transport.h"
 
@@ -148,8 +150,8 @@ static bool take(struct bq_cook *cook, struct bq_slot *slot)
     if (!bq_pool_take(pool, cook->level, &slot->unit.node))
         return false;
     slot->is_used = true;
-    slot->opened = cook->meter.phase == BQ_PHASE_BUSY ? bq_now()
-                                                      : bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
+    slot->opened =
+        cook->meter.phase == BQ_PHASE_BUSY ? bq_now() : bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
     slot->wake = 0;
     slot->unit.stage = 0;
     slot->unit.payload = NULL;
@@ -197,6 +199,7 @@ static void serve(struct bq_cook *cook)
 void *bq_cook_main(void *arg)
 {
     struct bq_cook *cook = arg;
+    bq_affinity_compute();
     bq_meter_start(&cook->meter, cook->pool->config.epoch);
     if (cook->pool->config.is_team && cook->index > 0)
         bq_team_member(cook);
@@ -215,8 +218,10 @@ void bq_pool_collect(struct bq_pool *pool, void (*hand)(void *context, const str
         unsigned tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
         for (; tail != head; tail++) {
             struct bq_ring_entry *entry = entry_at(ring, tail);
-            hand(context, &(struct bq_finished){.node = entry->node, .is_failed = entry->is_failed,
-                                                .result = entry->result, .payload = entry->payload});
+            hand(context, &(struct bq_finished){.node = entry->node,
+                                                .is_failed = entry->is_failed,
+                                                .result = entry->result,
+                                                .payload = entry->payload});
         }
         atomic_store(&ring->tail, tail);
         struct bq_cook *cook = &pool->cooks[c];

@@ -4,7 +4,7 @@
 #include "adapters/transport.h"
 
 #define OFFSET_MASK (BQ_LEASE_MOST - 1)
-#define GENERATION(h) (((h) & 0xffffff) << 40)
+#define GENERATION(h) (((h)&0xffffff) << 40)
 
 /* A run may be at most this share of what a cook would get of the rest of the lease, so that all
  * cooks end together. */

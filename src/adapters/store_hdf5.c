@@ -43,8 +43,7 @@ void store_release(hid_t id)
         H5Idec_ref(id);
 }
 
-/* -- errors -------------------------------------------------------------------------------------
- */
+/* -- errors ------------------------------------------------------------------------------- */
 
 struct reason {
     char text[200];
@@ -94,8 +93,7 @@ int store_fail(struct bq_error *err, enum bq_exit exit, bool *full, const char *
                    reason.text[0] ? reason.text : "HDF5 does not say why");
 }
 
-/* -- helpers ------------------------------------------------------------------------------------
- */
+/* -- helpers ------------------------------------------------------------------------------ */
 
 hid_t store_memory_type(enum bq_type type)
 {
@@ -197,8 +195,7 @@ void store_set_cache(hid_t access, const struct bq_space *space, const struct bq
     H5Pset_chunk_cache(access, slots[n < 50 ? 0 : n < 500 ? 1 : 2], (size_t)keep, 0.75);
 }
 
-/* -- opening and reading
- * ---------------------------------------------------------------------------- */
+/* -- opening and reading ------------------------------------------------------------------ */
 
 /* What can be said about a file without HDF5, in better words than HDF5 has. */
 static int look_at_file(struct bq_input *input, struct bq_error *err)
@@ -246,7 +243,8 @@ static int open_file(struct bq_input *input, struct bq_error *err)
     return -1;
 }
 
-/* Whether the first element can be read: a chunk may have been stored without an optional filter. */
+/* Whether the first element can be read: a chunk may have been stored without an optional filter.
+ */
 static bool can_read_first(const struct bq_input *input)
 {
     const struct bq_space *space = &input->info.space;
@@ -256,8 +254,8 @@ static bool can_read_first(const struct bq_input *input)
         if (space->extent[i] == 0)
             return true;
     }
-    hid_t memory = store_select(input->space, space, input->is_scalar, offset, extent,
-                                input->where, NULL);
+    hid_t memory =
+        store_select(input->space, space, input->is_scalar, offset, extent, input->where, NULL);
     bool can = memory >= 0 && H5Dread(input->dataset, store_memory_type(input->info.type), memory,
                                       input->space, H5P_DEFAULT, element) >= 0;
     store_release(memory);
@@ -273,8 +271,8 @@ static int check_filters(const struct bq_input *input, struct bq_error *err)
         char name[64] = "";
         unsigned flags;
         size_t n_values = 0;
-        H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL,
-                                         sizeof name, name, NULL);
+        H5Z_filter_t id =
+            H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, sizeof name, name, NULL);
         name[sizeof name - 1] = 0;
         if (id >= 0 && H5Zfilter_avail(id) <= 0 && !can_read_first(input))
             rc = bq_fail(err, BQ_EXIT_USAGE,

@@ -11,8 +11,7 @@
 
 #include "base/heap.h"
 
-/* -- attributes ---------------------------------------------------------------------------------
- */
+/* -- attributes --------------------------------------------------------------------------- */
 
 struct copying {
     hid_t to;
@@ -121,8 +120,7 @@ int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error 
     return copy_attributes(from, &copying);
 }
 
-/* -- dimension scales ---------------------------------------------------------------------------
- */
+/* -- dimension scales --------------------------------------------------------------------- */
 
 struct attaching {
     hid_t file, dataset;

@@ -11,8 +11,7 @@
 #include "base/heap.h"
 #include "base/text.h"
 
-/* -- types --------------------------------------------------------------------------------------
- */
+/* -- types -------------------------------------------------------------------------------- */
 
 /* What a dataset that is not numeric holds; NULL for a numeric one. */
 static const char *not_numbers(H5T_class_t class)
@@ -79,8 +78,7 @@ static int native_type(hid_t number, const char *where, enum bq_type *type, stru
     return 0;
 }
 
-/* -- the text for people ------------------------------------------------------------------------
- */
+/* -- the text for people ------------------------------------------------------------------ */
 
 struct text {
     char *at;
@@ -206,8 +204,7 @@ out:
     return rc;
 }
 
-/* -- which datasets a file has ------------------------------------------------------------------
- */
+/* -- which datasets a file has ------------------------------------------------------------ */
 
 enum { MOST_NAMES = 1000, MOST_OBJECTS = 10000, MOST_LISTED = 5 };
 

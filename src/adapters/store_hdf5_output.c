@@ -20,8 +20,7 @@ struct bq_output {
     struct bq_space extent;
 };
 
-/* -- before anything is written ------------------------------------------------------------------
- */
+/* -- before anything is written ----------------------------------------------------------- */
 
 static bool is_empty(const struct bq_space *space)
 {
@@ -54,8 +53,7 @@ int bq_output_check(const struct bq_output_spec *spec, struct bq_error *err)
     return store_work_check(file, spec->force, spec->like, err);
 }
 
-/* -- creating ------------------------------------------------------------------------------------
- */
+/* -- creating ----------------------------------------------------------------------------- */
 
 /* The type in the file: as the input stores it when kernels see both alike. */
 static hid_t file_type(const struct bq_output_spec *spec, struct bq_error *err)
@@ -241,8 +239,7 @@ failed:
     return NULL;
 }
 
-/* -- writing -------------------------------------------------------------------------------------
- */
+/* -- writing ------------------------------------------------------------------------------ */
 
 /* As store_fail; when storage ran out, it also says what to do. */
 static int write_fail(const struct bq_output *output, struct bq_error *err, const char *what)
@@ -304,8 +301,7 @@ const char *bq_output_work_path(const struct bq_output *output)
     return output->work.path;
 }
 
-/* -- the end --------------------------------------------------------------------------------------
- */
+/* -- the end ------------------------------------------------------------------------------ */
 
 /* Closes the file in HDF5, whether that works or not: after a failed H5Fclose its parts are closed
  * and the identifier must not be used again. */

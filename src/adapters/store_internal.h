@@ -27,8 +27,7 @@ struct bq_input {
     struct bq_input_info info;
 };
 
-/* -- store_hdf5.c -------------------------------------------------------------------------------
- */
+/* -- store_hdf5.c ------------------------------------------------------------------------- */
 
 /* Also turns off HDF5's own printing of errors, which is a setting of each thread. */
 void store_lock(void);
@@ -61,8 +60,7 @@ void store_set_cache(hid_t access, const struct bq_space *space, const struct bq
 /* "file:/dataset", to be given to bq_free. */
 char *store_where(const char *file, const char *dataset);
 
-/* -- store_hdf5_info.c --------------------------------------------------------------------------
- */
+/* -- store_hdf5_info.c -------------------------------------------------------------------- */
 
 /* A new identifier of the number type behind a stored type (an enum's base type), or -1 with err.
  */
@@ -75,8 +73,7 @@ int store_describe(hid_t dataset, const char *where, struct bq_input_info *info,
 /* The error for a path that is no dataset: says what is there, and the nearest right name. */
 int store_not_there(hid_t file, const char *file_name, const char *path, struct bq_error *err);
 
-/* -- store_hdf5_copy.c --------------------------------------------------------------------------
- */
+/* -- store_hdf5_copy.c -------------------------------------------------------------------- */
 
 /* Attributes of one object to another, without those that point at other objects. */
 int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error *err);
@@ -86,8 +83,7 @@ int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error 
 int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, const char *path,
                       const struct bq_space *space, struct bq_error *err);
 
-/* -- store_work.c: wants no lock -----------------------------------------------------------------
- */
+/* -- store_work.c: wants no lock ---------------------------------------------------------- */
 
 struct store_work {
     char *name; /* final */

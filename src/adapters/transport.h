@@ -1,7 +1,9 @@
-/* Moving messages between ranks. Two kinds with one face: mpi, and local (two threads of a process).
+/* Moving messages between ranks. Two kinds with one face: mpi, and local (two threads of a
+ * process).
  *
- * A transport belongs to one thread. Sending never blocks: a parcel is on its way when send returns,
- * and is released when its bytes are not needed any more (in the receiver's thread when local).
+ * A transport belongs to one thread. Sending never blocks: a parcel is on its way when send
+ * returns, and is released when its bytes are not needed any more (in the receiver's thread when
+ * local).
  */
 #ifndef BQ_ADAPTERS_TRANSPORT_H
 #define BQ_ADAPTERS_TRANSPORT_H
@@ -23,7 +25,8 @@ struct bq_transport;
 
 struct bq_transport_ops {
     const char *name;
-    int (*send)(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel, struct bq_error *err);
+    int (*send)(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel,
+                struct bq_error *err);
     int (*receive)(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
                    struct bq_error *err);
     void (*done_with)(struct bq_transport *t);
@@ -35,7 +38,7 @@ struct bq_transport_ops {
 /* What every kind begins with. */
 struct bq_transport {
     const struct bq_transport_ops *ops;
-    uint32_t rank, n_ranks;               /* rank 0 is the coordinator */
+    uint32_t rank, n_ranks; /* rank 0 is the coordinator */
     uint32_t n_machines;
     /* Among the kitchens of this machine that may use the same cores as this rank. */
     uint32_t machine_rank, machine_ranks;

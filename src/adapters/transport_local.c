@@ -13,7 +13,7 @@
 struct queue {
     pthread_mutex_t lock; /* guards head and tail */
     struct bq_parcel *head, *tail;
-    int bell;             /* rings when the queue becomes non-empty */
+    int bell; /* rings when the queue becomes non-empty */
 };
 
 struct shared {
@@ -145,8 +145,8 @@ int bq_transport_local(struct bq_transport *ends[2], struct bq_error *err)
         pthread_mutex_init(&shared->queue[i].lock, NULL);
         shared->queue[i].bell = bq_bell_create();
         end[i]->shared = shared;
-        end[i]->base = (struct bq_transport){.ops = &ops, .rank = i, .n_ranks = 2,
-                                             .machine_ranks = 1, .n_machines = 1};
+        end[i]->base = (struct bq_transport){
+            .ops = &ops, .rank = i, .n_ranks = 2, .machine_ranks = 1, .n_machines = 1};
     }
     if (shared->queue[0].bell < 0 || shared->queue[1].bell < 0) {
         shared_destroy(shared);

@@ -5,8 +5,8 @@
  * is private (a 0700 folder) and gone before the first message, so that nothing is left behind and
  * no stranger can ring. Between machines the receiver naps, longer and longer, up to a millisecond.
  *
- * Receiving: messages are matched at once and delivered in order of arrival; a large one is received
- * in the background while the next are matched.
+ * Receiving: messages are matched at once and delivered in order of arrival; a large one is
+ * received in the background while the next are matched.
  */
 #include "adapters/transport_mpi.h"
 
@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,12 +22,12 @@
 #include "base/heap.h"
 
 #define TAG 7
-#define NAP_LEAST 20000      /* ns */
-#define NAP_MOST 1000000     /* ns, while a message may come from another machine */
-#define NAP_BELL 50000000    /* ns, when every message rings */
-#define NAP_MOVING 200000    /* ns, while large messages are under way */
+#define NAP_LEAST 20000   /* ns */
+#define NAP_MOST 1000000  /* ns, while a message may come from another machine */
+#define NAP_BELL 50000000 /* ns, when every message rings */
+#define NAP_MOVING 200000 /* ns, while large messages are under way */
 
-/* -- sending ------------------------------------------------------------------------------------- */
+/* -- sending ------------------------------------------------------------------------------ */
 
 static void ring(const struct mpi *m, uint32_t to)
 {
@@ -58,8 +57,8 @@ static int mpi_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parce
         m->sending_room = room;
     }
     struct sending *s = &m->sending[m->n_sending];
-    int code = MPI_Isend(parcel->bytes, (int)parcel->size, MPI_BYTE, (int)to, TAG, m->world,
-                         &s->request);
+    int code =
+        MPI_Isend(parcel->bytes, (int)parcel->size, MPI_BYTE, (int)to, TAG, m->world, &s->request);
     if (code != MPI_SUCCESS) {
         parcel->release(parcel);
         return bq_mpi_fail(err, "cannot send", code);
@@ -87,7 +86,7 @@ static int mpi_progress(struct bq_transport *t, struct bq_error *err)
     return m->n_sending;
 }
 
-/* -- receiving ------------------------------------------------------------------------------------- */
+/* -- receiving ---------------------------------------------------------------------------- */
 
 /* Matches the next message, if there is one, and starts to receive it. 1, 0 or -1. */
 static int match(struct mpi *m, struct bq_error *err)
@@ -102,8 +101,7 @@ static int match(struct mpi *m, struct bq_error *err)
         return 0;
     int size;
     MPI_Get_count(&status, MPI_BYTE, &size);
-    struct receiving *r =
-        &m->receiving[(m->first_receiving + m->n_receiving) % N_RECEIVING];
+    struct receiving *r = &m->receiving[(m->first_receiving + m->n_receiving) % N_RECEIVING];
     if ((size_t)size > r->room) {
         free(r->bytes);
         r->room = ((size_t)size + 4095) / 4096 * 4096;
@@ -165,9 +163,7 @@ static void mpi_done_with(struct bq_transport *t)
 static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
 {
     struct mpi *m = (struct mpi *)t;
-    uint64_t most = m->n_sending || m->n_receiving ? NAP_MOVING
-                    : m->all_ring                  ? NAP_BELL
-                                                   : NAP_MOST;
+    uint64_t most = m->n_sending || m->n_receiving ? NAP_MOVING : m->all_ring ? NAP_BELL : NAP_MOST;
     if (m->all_ring && !m->n_sending && !m->n_receiving)
         m->nap = NAP_BELL;
     else
@@ -186,7 +182,7 @@ static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
         bq_bell_reset(fd);
 }
 
-/* -- start and end --------------------------------------------------------------------------------- */
+/* -- start and end ------------------------------------------------------------------------ */
 
 static void mpi_destroy(struct bq_transport *t)
 {
@@ -255,7 +251,6 @@ struct bq_transport *bq_transport_mpi(struct bq_error *err)
     MPI_Comm_size(m->world, &size);
     m->base = (struct bq_transport){.ops = &ops, .rank = (uint32_t)rank, .n_ranks = (uint32_t)size};
     m->door = -1;
-    prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
     if (provided < MPI_THREAD_FUNNELED)
         bq_fail(err, BQ_EXIT_FAILED,
                 "this MPI was built without threads (MPI_THREAD_FUNNELED is needed)");

@@ -27,9 +27,9 @@ struct mpi {
     int n_sending, sending_room;
     struct receiving receiving[N_RECEIVING]; /* a ring: oldest at first_receiving */
     unsigned first_receiving, n_receiving;
-    bool is_open; /* the oldest was handed out */
-    int door;     /* my socket, or -1 */
-    int *bell;    /* sockets of the ranks of this machine that I send to, or -1 */
+    bool is_open;  /* the oldest was handed out */
+    int door;      /* my socket, or -1 */
+    int *bell;     /* sockets of the ranks of this machine that I send to, or -1 */
     bool all_ring; /* every rank that sends to me is on this machine */
     uint64_t nap;
 };

@@ -38,8 +38,7 @@ int bq_yaml_at(const struct bq_yaml *yaml, int line, struct bq_error *err)
                     : bq_fail_in(err, "%s", yaml->path);
 }
 
-/* -- parsing ------------------------------------------------------------------------------------
- */
+/* -- parsing ------------------------------------------------------------------------------ */
 
 static void keep_message(struct fy_diag *diag, void *user, const char *text, size_t n)
 {
@@ -159,8 +158,7 @@ void bq_yaml_destroy(struct bq_yaml *yaml)
     bq_free(yaml);
 }
 
-/* -- values ---------------------------------------------------------------------------------------
- */
+/* -- values ------------------------------------------------------------------------------- */
 
 int bq_yaml_value_of(struct bq_yaml *yaml, struct fy_node *node, int line,
                      struct bq_yaml_value *value, struct bq_error *err)

@@ -19,7 +19,8 @@ struct bq_error {
     char text[600];
 };
 
-/* Sets the text (a NULL err is allowed) and returns -1, so that `return bq_fail(...)` reads well. */
+/* Sets the text (a NULL err is allowed) and returns -1, so that `return bq_fail(...)` reads well.
+ */
 int bq_fail(struct bq_error *err, enum bq_exit exit, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* n * size zeroed bytes, 64-byte aligned (a cache line); NULL when there is no memory. n = 0 works. */
+/* n * size zeroed bytes, 64-byte aligned (a cache line); NULL when there is no memory. n = 0 works.
+ */
 void *bq_alloc(size_t n, size_t size);
 
 /* A copy of a string, to be given to bq_free. */

@@ -69,7 +69,8 @@ const char *bq_text_bytes(uint64_t bytes, char *out, size_t size)
         value /= 1024;
         u++;
     }
-    snprintf(out, size, value >= 100 || u == 0 || value == (double)(uint64_t)value ? "%.0f %s" : "%.3g %s",
+    snprintf(out, size,
+             value >= 100 || u == 0 || value == (double)(uint64_t)value ? "%.0f %s" : "%.3g %s",
              value, unit[u]);
     return out;
 }
@@ -172,7 +173,8 @@ const char *bq_text_extent(const uint64_t *extent, int rank, char *out, size_t s
     if (size)
         out[0] = 0;
     for (int i = 0; i < rank && w < size; i++) {
-        int n = snprintf(out + w, size - w, "%s%llu", i ? " x " : "", (unsigned long long)extent[i]);
+        int n =
+            snprintf(out + w, size - w, "%s%llu", i ? " x " : "", (unsigned long long)extent[i]);
         w += n > 0 ? (size_t)n : 0;
     }
     return out;

@@ -1,4 +1,5 @@
-/* Text for people: the nearest right name, sizes and times in units, numbers from a command line. */
+/* Text for people: the nearest right name, sizes and times in units, numbers from a command line.
+ */
 #ifndef BQ_BASE_TEXT_H
 #define BQ_BASE_TEXT_H
 

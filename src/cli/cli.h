@@ -1,5 +1,5 @@
-/* What the commands share. Each command is a function of (argc, argv, context) -> exit code; argv[0]
- * is the command's name. */
+/* What the commands share. Each command is a function of (argc, argv, context) -> exit code;
+ * argv[0] is the command's name. */
 #ifndef BQ_CLI_CLI_H
 #define BQ_CLI_CLI_H
 
@@ -55,9 +55,9 @@ extern const struct argp bq_exec_argp;
  * with an exit code. */
 int bq_launch(uint32_t n_ranks, const struct bq_cli *cli);
 
-/* Runs a job over this process and the other ranks, if there are any, and prints each step's report.
- * make() makes the job; it is called at the coordinator alone. Returns the exit code. */
+/* Runs a job over this process and the other ranks, if there are any, and prints each step's
+ * report. make() makes the job; it is called at the coordinator alone. Returns the exit code. */
 int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *cli,
-               struct bq_job *(*make)(void *context, struct bq_error *err), void *context);
+                   struct bq_job *(*make)(void *context, struct bq_error *err), void *context);
 
 #endif

@@ -111,9 +111,8 @@ static int run_all(struct bq_session *session, const struct bq_cli *cli, struct 
         code = cook_orders(session, cli, &arrangements[i], d, err);
         reports[i] = d->report;
         d->report = (struct bq_report){0};
-        panels[i] = (struct bq_board_panel){.title = arrangements[i].title,
-                                            .report = &reports[i],
-                                            .model = arrangements[i].model};
+        panels[i] = (struct bq_board_panel){
+            .title = arrangements[i].title, .report = &reports[i], .model = arrangements[i].model};
     }
     if (code == 0) {
         printf("Three orders: each waits %d units in the oven, then needs a cook for 1.\n"
@@ -123,7 +122,8 @@ static int run_all(struct bq_session *session, const struct bq_cli *cli, struct 
         bq_board(panels, N, (uint64_t)(d->unit_ms * 1e6), put, NULL);
         double busy = without_core(reports, N);
         if (busy > 0.1)
-            printf("\nThis machine is busy with other work: when a cook had work, %.0f %% of the time it\n"
+            printf("\nThis machine is busy with other work: when a cook had work, %.0f %% of the "
+                   "time it\n"
                    "had no core. Run it again when the machine is quiet.\n",
                    100 * busy);
     }

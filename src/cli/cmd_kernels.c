@@ -39,7 +39,8 @@ static void print_param(const struct bq_param *p)
     else
         printf("%s", p->standard.b ? "true" : "false");
     printf("%s%s  %s", *p->unit ? " " : "", p->unit, p->help);
-    if (p->kind != BQ_BOOL && p->min <= p->max && fabs(p->min) < DBL_MAX && fabs(p->max) < DBL_MAX) {
+    if (p->kind != BQ_BOOL && p->min <= p->max && fabs(p->min) < DBL_MAX &&
+        fabs(p->max) < DBL_MAX) {
         printf(" (");
         print_real(p->min);
         printf(" to ");
@@ -63,7 +64,8 @@ static void print_kernel(const struct bq_kernel *k)
 
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli)
 {
-    static const struct argp argp = {.parser = parse, .args_doc = "[NAME]",
+    static const struct argp argp = {.parser = parse,
+                                     .args_doc = "[NAME]",
                                      .doc = "List the kernels: parameter, kind, default, unit."};
     const char *name = NULL;
     int code = bq_cli_parse(&argp, argc, argv, &name, cli);

@@ -1,4 +1,5 @@
-/* banquet make KERNEL FILE: a dataset from a seed, by a job of one step that nobody has to write. */
+/* banquet make KERNEL FILE: a dataset from a seed, by a job of one step that nobody has to write.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -85,9 +86,11 @@ static int set_size(struct bq_step *step, const char *text, struct bq_error *err
         n++;
     }
     if (rank != n)
-        return bq_fail(err, BQ_EXIT_USAGE, "--size %s: '%s' has %d dimension%s, as in --size %s", text,
-                       step->kernel->name, n, n == 1 ? "" : "s",
-                       n == 2 ? "8192x8192" : n == 3 ? "16x1024x1024" : "1000000");
+        return bq_fail(err, BQ_EXIT_USAGE, "--size %s: '%s' has %d dimension%s, as in --size %s",
+                       text, step->kernel->name, n, n == 1 ? "" : "s",
+                       n == 2   ? "8192x8192"
+                       : n == 3 ? "16x1024x1024"
+                                : "1000000");
     return 0;
 }
 
@@ -150,9 +153,8 @@ static int check(struct make *m)
 
 int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli)
 {
-    static const struct argp_child children[] = {{&bq_job_argp, 0, NULL, 0},
-                                                 {&bq_exec_argp, 0, NULL, 0},
-                                                 {0}};
+    static const struct argp_child children[] = {
+        {&bq_job_argp, 0, NULL, 0}, {&bq_exec_argp, 0, NULL, 0}, {0}};
     static const struct argp_option options[] = {
         {"size", KEY_SIZE, "SHAPE", 0, "Extents, slowest first, as in 8192x8192", 0},
         {"gzip", KEY_GZIP, "LEVEL", 0, "Compress (shuffle and deflate), 1 to 9", 0},

@@ -51,7 +51,8 @@ static void print_data(const struct bq_resolved *r)
         printf("  domain    %s (no input)\n",
                bq_text_extent(plan->space.extent, plan->space.rank, a, sizeof a));
     }
-    size_t element = recipe->has_input ? bq_type_size(recipe->in_type) : bq_type_size(recipe->out_type);
+    size_t element =
+        recipe->has_input ? bq_type_size(recipe->in_type) : bq_type_size(recipe->out_type);
     bool has_bytes = recipe->has_input || recipe->has_output;
     printf("  chunks    %s of %s", bq_text_count(plan->n_chunks, b, sizeof b),
            bq_text_extent(plan->chunk, plan->space.rank, a, sizeof a));
@@ -103,7 +104,8 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
     static const struct argp argp = {
         .parser = parse,
         .args_doc = "JOB.yaml",
-        .doc = "Say what a job would do: chunks, bytes, memory, first leases, output. Writes nothing.",
+        .doc =
+            "Say what a job would do: chunks, bytes, memory, first leases, output. Writes nothing.",
         .children = children};
     struct plan p = {0};
     struct bq_error err = {0};
@@ -112,14 +114,15 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
         return code;
     if (cli->is_silent)
         return BQ_EXIT_OK;
-    struct bq_job *job = bq_job_read(p.path, cli->registry.kernels, cli->registry.n_kernels,
-                                     &p.job.over, &err);
+    struct bq_job *job =
+        bq_job_read(p.path, cli->registry.kernels, cli->registry.n_kernels, &p.job.over, &err);
     if (!job)
         return bq_cli_complain(&err);
     for (size_t i = 0; i < job->n_steps && code == 0; i++) {
         const struct bq_step *maker = bq_resolve_maker(job, i);
         if (maker)
-            printf("%s: kernel %s\n  input     %s:%s, which step '%s' writes: planned when it is there\n",
+            printf("%s: kernel %s\n  input     %s:%s, which step '%s' writes: planned when it is "
+                   "there\n",
                    job->steps[i].name, job->steps[i].kernel->name, maker->output.file,
                    maker->output.dataset, maker->name);
         else if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)

@@ -51,7 +51,8 @@ static int check(struct run *r)
     int code = 0;
     if (!job || bq_resolve_check(job, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
-    else if (bq_resolve(&resolved, job, &job->steps[0], r->job.n_ranks - 1, r->exec.force, &err) < 0)
+    else if (bq_resolve(&resolved, job, &job->steps[0], r->job.n_ranks - 1, r->exec.force, &err) <
+             0)
         code = bq_cli_complain(&err);
     else
         bq_resolved_close(&resolved);
@@ -61,9 +62,8 @@ static int check(struct run *r)
 
 int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
 {
-    static const struct argp_child children[] = {{&bq_job_argp, 0, NULL, 0},
-                                                 {&bq_exec_argp, 0, NULL, 0},
-                                                 {0}};
+    static const struct argp_child children[] = {
+        {&bq_job_argp, 0, NULL, 0}, {&bq_exec_argp, 0, NULL, 0}, {0}};
     static const struct argp argp = {
         .parser = parse,
         .args_doc = "JOB.yaml",

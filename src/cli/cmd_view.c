@@ -31,7 +31,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         break;
     case ARGP_KEY_END:
         if (v->n == 0 || !v->out)
-            argp_error(state, "what, and where to? For example: banquet view photo.h5:/photo -o photo.png");
+            argp_error(
+                state,
+                "what, and where to? For example: banquet view photo.h5:/photo -o photo.png");
         break;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -55,8 +57,8 @@ static double element(const void *data, enum bq_type type, uint64_t i)
 
 /* Means of boxes: row `y` of the picture, from the `n` rows of the dataset that it covers. NaN does
  * not count; a box of nothing else is 0. */
-static void shrink_rows(const void *rows, const struct bq_input_info *info, uint64_t n, uint32_t width,
-                        double *out)
+static void shrink_rows(const void *rows, const struct bq_input_info *info, uint64_t n,
+                        uint32_t width, double *out)
 {
     uint64_t columns = info->space.extent[1];
     for (uint32_t x = 0; x < width; x++) {
@@ -99,8 +101,10 @@ static int draw(struct bq_input *input, struct bq_picture *picture, struct bq_er
     const struct bq_input_info *info = bq_input_info(input);
     if (info->space.rank != 2 || !info->space.extent[0] || !info->space.extent[1] ||
         info->space.extent[0] > UINT32_MAX || info->space.extent[1] > UINT32_MAX)
-        return bq_fail(err, BQ_EXIT_USAGE, "a picture needs a dataset of 2 dimensions that is not empty; "
-                                           "this one has %d", info->space.rank);
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "a picture needs a dataset of 2 dimensions that is not empty; "
+                       "this one has %d",
+                       info->space.rank);
     uint32_t rows = (uint32_t)info->space.extent[0], columns = (uint32_t)info->space.extent[1];
     bq_picture_fit(columns, rows, LONGER_SIDE, &picture->width, &picture->height);
     size_t n = (size_t)picture->width * picture->height;
@@ -132,7 +136,8 @@ static int draw_place(const char *text, struct bq_picture *picture, struct bq_er
     for (const char *p = text; (p = strstr(p, ":/")); p++)
         colon = p;
     if (!colon || colon == text || (size_t)(colon - text) >= sizeof file)
-        return bq_fail(err, BQ_EXIT_USAGE, "'%.200s' names no dataset; write FILE:/dataset, as in photo.h5:/photo",
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "'%.200s' names no dataset; write FILE:/dataset, as in photo.h5:/photo",
                        text);
     memcpy(file, text, (size_t)(colon - text));
     file[colon - text] = 0;

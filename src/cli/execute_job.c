@@ -36,7 +36,10 @@ static int check_json(const char *path, struct bq_error *err)
 {
     char folder[4096];
     const char *slash = path ? strrchr(path, '/') : NULL;
-    snprintf(folder, sizeof folder, "%.*s", slash == path ? 1 : slash ? (int)(slash - path) : 1,
+    snprintf(folder, sizeof folder, "%.*s",
+             slash == path ? 1
+             : slash       ? (int)(slash - path)
+                           : 1,
              slash ? path : ".");
     if (!path || strcmp(path, "-") == 0 || access(folder, W_OK) == 0)
         return 0;

@@ -21,7 +21,8 @@ static uint32_t positive(const char *text, const char *what, struct argp_state *
 {
     uint64_t n;
     if (bq_text_u64(text, &n) < 0 || n == 0 || n > MOST_RANKS)
-        argp_error(state, "%s must be a whole number from 1 to %d, not '%.40s'", what, MOST_RANKS, text);
+        argp_error(state, "%s must be a whole number from 1 to %d, not '%.40s'", what, MOST_RANKS,
+                   text);
     return (uint32_t)n;
 }
 
@@ -66,14 +67,16 @@ static const struct argp_option job_options[] = {
     {0, 0, 0, 0, "What to do differently than the job says:", 1},
     {"input", 'i', "FILE:/DATASET", 0, "Read this instead", 1},
     {"output", 'o', "FILE:/DATASET", 0, "Write this instead", 1},
-    {"set", KEY_SET, "params.NAME=VALUE", 0, "Set a parameter (STEP.params.NAME=VALUE in a job of steps)", 1},
+    {"set", KEY_SET, "params.NAME=VALUE", 0,
+     "Set a parameter (STEP.params.NAME=VALUE in a job of steps)", 1},
     {"chunk", KEY_CHUNK, "SHAPE", 0, "Cut into chunks like 512x512, or auto", 1},
     {"schedule", KEY_SCHEDULE, "POLICY", 0,
      "static, cyclic, dynamic, guided or factoring; cyclic:8 and dynamic:8 give the block", 1},
     {"cooks", KEY_COOKS, "N", 0, "Threads of each kitchen (default: a fair share of the cores)", 1},
     {"open", KEY_OPEN, "N", 0, "Chunks that one cook keeps open while they wait (default 1)", 1},
     {0, 0, 0, 0, "Where:", 2},
-    {0, 'n', "RANKS", 0, "Start this many ranks with mpirun: a coordinator and RANKS - 1 kitchens", 2},
+    {0, 'n', "RANKS", 0, "Start this many ranks with mpirun: a coordinator and RANKS - 1 kitchens",
+     2},
     {0}};
 const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
@@ -113,7 +116,8 @@ static const struct argp_option exec_options[] = {
      "Pin cooks to cores where a kitchen has them alone (default: core under a launcher)", 2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
-    {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output", 3},
+    {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",
+     3},
     {"quiet", 'q', 0, 0, "No progress lines", 3},
     {0}};
 const struct argp bq_exec_argp = {.options = exec_options, .parser = parse_exec};

@@ -8,7 +8,7 @@
 
 #include "adapters/transport.h"
 #include "base/heap.h"
-#include "base/text.h"
+#include "base/hint.h"
 #include "cli/cli.h"
 #include "kernels/kernels.h"
 
@@ -30,17 +30,20 @@ static const struct command commands[] = {
 
 static void help(FILE *out)
 {
-    fprintf(out, "Usage: banquet COMMAND [ARGUMENT...]\n"
-                 "Runs a C kernel over every chunk of a large HDF5 dataset, on every core of every\n"
-                 "machine that mpirun or Slurm gives it, with the same bits every time.\n\n");
+    fprintf(out,
+            "Usage: banquet COMMAND [ARGUMENT...]\n"
+            "Runs a C kernel over every chunk of a large HDF5 dataset, on every core of every\n"
+            "machine that mpirun or Slurm gives it, with the same bits every time.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-10s%s\n", commands[i].name, commands[i].summary);
-    fprintf(out, "\n  banquet make photo photo.h5 --size 8192x8192\n"
-                 "  banquet run jobs/brighten.yaml            one process, all cores\n"
-                 "  banquet run jobs/brighten.yaml -n 4       a coordinator and 3 kitchens, by mpirun\n\n"
-                 "`banquet COMMAND --help` has a command's options, `man banquet` everything.\n"
-                 "Exit codes: 0 done, 1 the machine failed, 2 wrong use, 3 chunks were given up,\n"
-                 "75 stopped early.\n");
+    fprintf(
+        out,
+        "\n  banquet make photo photo.h5 --size 8192x8192\n"
+        "  banquet run jobs/brighten.yaml            one process, all cores\n"
+        "  banquet run jobs/brighten.yaml -n 4       a coordinator and 3 kitchens, by mpirun\n\n"
+        "`banquet COMMAND --help` has a command's options, `man banquet` everything.\n"
+        "Exit codes: 0 done, 1 the machine failed, 2 wrong use, 3 chunks were given up,\n"
+        "75 stopped early.\n");
 }
 
 int bq_cli_complain(const struct bq_error *err)
@@ -89,19 +92,19 @@ static int dispatch(int argc, char **argv, const struct bq_cli *cli)
         help(stdout);
         return BQ_EXIT_OK;
     }
-    char hint[100];
+    char hint[200], word[BQ_QUOTE];
     if (!cli->is_silent)
-        fprintf(stderr, "banquet: '%.60s' is no command%s\n", argv[1],
-                *bq_text_suggest(argv[1], names, N_COMMANDS, hint, sizeof hint)
-                    ? hint
-                    : "; `banquet --help` lists them");
+        fprintf(stderr, "banquet: %s is no command%s\n", bq_quote(argv[1], word, sizeof word),
+                bq_hint(argv[1], names, N_COMMANDS, hint, sizeof hint));
     return BQ_EXIT_USAGE;
 }
 
 int bq_program(int argc, char **argv, const struct bq_kernel *const *kernels, size_t n)
 {
-    struct bq_cli cli = {.is_launched = bq_mpi_is_launched() != 0, .is_silent = is_other_rank(),
-                         .argc = argc, .argv = argv};
+    struct bq_cli cli = {.is_launched = bq_mpi_is_launched() != 0,
+                         .is_silent = is_other_rank(),
+                         .argc = argc,
+                         .argv = argv};
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write, with a message */
     if (argc < 2) {
         if (!cli.is_silent)
@@ -114,7 +117,9 @@ int bq_program(int argc, char **argv, const struct bq_kernel *const *kernels, si
         return BQ_EXIT_FAILED;
     for (size_t i = 0; i < n; i++) {
         if (kernels[i]->abi != BQ_KERNEL_ABI) {
-            fprintf(stderr, "banquet: kernel '%s' was built for version %u of the kernel interface; this is %u\n",
+            fprintf(stderr,
+                    "banquet: kernel '%s' was built for version %u of the kernel interface; this "
+                    "is %u\n",
                     kernels[i]->name, kernels[i]->abi, BQ_KERNEL_ABI);
             bq_free(all);
             return BQ_EXIT_USAGE;

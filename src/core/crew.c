@@ -73,7 +73,7 @@ uint64_t *bq_crew_turn(struct bq_crew *crew, uint32_t kitchen)
     return &crew->kitchen[kitchen].turn;
 }
 
-/* -- the line ------------------------------------------------------------------------------------ */
+/* -- the line ----------------------------------------------------------------------------- */
 
 static struct line *line_of(struct bq_crew *crew, const struct kitchen *k)
 {
@@ -98,7 +98,13 @@ static void leave_line(struct bq_crew *crew, uint32_t kitchen)
     crew->looking_at = NOBODY;
 }
 
-void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, double tau_ns)
+uint64_t bq_crew_want(const struct bq_crew *crew, uint32_t kitchen)
+{
+    return crew->kitchen[kitchen].want;
+}
+
+void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, uint64_t want,
+                 double tau_ns)
 {
     struct kitchen *k = &crew->kitchen[kitchen];
     if (k->is_lost)
@@ -109,6 +115,7 @@ void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, dou
     }
     leave_line(crew, kitchen);
     k->is_waiting = true;
+    k->want = want;
     k->is_starving = unstarted == 0;
     struct line *line = line_of(crew, k);
     k->next = NOBODY;
@@ -165,7 +172,7 @@ bool bq_crew_starves(const struct bq_crew *crew, uint32_t kitchen)
     return crew->kitchen[kitchen].is_starving;
 }
 
-/* -- leases ---------------------------------------------------------------------------------------- */
+/* -- leases ------------------------------------------------------------------------------- */
 
 void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held)
 {
@@ -258,7 +265,7 @@ void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t f
     }
 }
 
-/* -- speed ---------------------------------------------------------------------------------------- */
+/* -- speed -------------------------------------------------------------------------------- */
 
 double bq_crew_mean_tau(const struct bq_crew *crew)
 {
@@ -277,7 +284,7 @@ double bq_crew_expected(const struct bq_crew *crew, uint32_t kitchen, uint64_t c
     return (double)count * tau / (k->n_cooks ? k->n_cooks : 1);
 }
 
-/* -- checking -------------------------------------------------------------------------------------- */
+/* -- checking ----------------------------------------------------------------------------- */
 
 /* What is wrong with a lease, or NULL. */
 static const char *check_lease(const struct kitchen *k, const struct bq_held *h,

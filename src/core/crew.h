@@ -34,8 +34,8 @@ uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease
 /* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are
  * reported, done or not; returns false when the kitchen held none of them; a lease is cut where the
  * report reaches its end. take_ended: removes, one at a time, the leases in which nothing is left.
- * take_back: likewise all of a lost kitchen. hold_all: a kitchen holds this range no more; marks in the
- * ledger what others hold of it, who are alone with it now. */
+ * take_back: likewise all of a lost kitchen. hold_all: a kitchen holds this range no more; marks in
+ * the ledger what others hold of it, who are alone with it now. */
 void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held);
 bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint64_t count);
 bool bq_crew_take_ended(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
@@ -45,7 +45,9 @@ void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t f
 
 /* The line: starving kitchens first, then in the order of asking. pass: look at the one behind
  * (false at the end of the line); restart_line: look at the first again. */
-void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, double tau_ns);
+void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, uint64_t want,
+                 double tau_ns);
+uint64_t bq_crew_want(const struct bq_crew *crew, uint32_t kitchen); /* as it last asked */
 void bq_crew_answered(struct bq_crew *crew, uint32_t kitchen);
 bool bq_crew_first_waiting(const struct bq_crew *crew, uint32_t *kitchen);
 bool bq_crew_pass(struct bq_crew *crew, uint32_t kitchen);
@@ -61,8 +63,8 @@ uint32_t bq_crew_mean_cooks(const struct bq_crew *crew);
 double bq_crew_expected(const struct bq_crew *crew, uint32_t kitchen, uint64_t count);
 
 /* The lease that will take longest from now, of another kitchen than `for_kitchen`, if that is more
- * than floor_ns and it pays to double it. It is marked as doubled: held->doubled and *count say which chunks
- * are worth a second lease. */
+ * than floor_ns and it pays to double it. It is marked as doubled: held->doubled and *count say
+ * which chunks are worth a second lease. */
 bool bq_crew_slowest(struct bq_crew *crew, const struct bq_ledger *ledger, uint64_t now,
                      uint32_t for_kitchen, uint64_t floor_ns, uint32_t *kitchen,
                      struct bq_held *held, uint64_t *count);

@@ -47,7 +47,7 @@ void bq_job_destroy(struct bq_job *job)
     bq_free(job);
 }
 
-/* -- overrides ------------------------------------------------------------------------------- */
+/* -- overrides ---------------------------------------------------------------------------- */
 
 static void step_names(const struct bq_job *job, const char *names[BQ_MAX_STEPS])
 {
@@ -144,7 +144,7 @@ int bq_job_override(struct bq_job *job, const struct bq_override *over, struct b
     return 0;
 }
 
-/* -- is it complete? ------------------------------------------------------------------------- */
+/* -- is it complete? ---------------------------------------------------------------------- */
 
 /* Puts the place in front: a line of the job file, or the job itself. */
 static int at_line(const struct bq_job *job, int line, struct bq_error *err)

@@ -22,19 +22,19 @@ struct bq_place {
 enum bq_delivery { BQ_DELIVERY_AUTO, BQ_DELIVERY_SHARED };
 
 struct bq_step {
-    char *name;                            /* never NULL: "step 1" when the job gives none */
-    const struct bq_kernel *kernel;        /* static, not owned */
-    union bq_value params[BQ_MAX_PARAMS];  /* every one set: given or standard */
-    int param_line[BQ_MAX_PARAMS];         /* 0 when not given in the file */
+    char *name;                           /* never NULL: "step 1" when the job gives none */
+    const struct bq_kernel *kernel;       /* static, not owned */
+    union bq_value params[BQ_MAX_PARAMS]; /* every one set: given or standard */
+    int param_line[BQ_MAX_PARAMS];        /* 0 when not given in the file */
     struct bq_place input, output;
-    int chunk_rank;                        /* 0: auto */
+    int chunk_rank; /* 0: auto */
     uint64_t chunk[BQ_MAX_RANK];
     struct bq_schedule schedule;
-    unsigned cooks;                        /* per kitchen; 0: a fair share of the cores */
-    unsigned open;                         /* chunks that one cook may keep open; at least 1 */
-    bool is_team;                          /* all cooks of a kitchen share each chunk */
+    unsigned cooks; /* per kitchen; 0: a fair share of the cores */
+    unsigned open;  /* chunks that one cook may keep open; at least 1 */
+    bool is_team;   /* all cooks of a kitchen share each chunk */
     enum bq_delivery delivery;
-    unsigned gzip;                         /* level for the output, 0: none (banquet make) */
+    unsigned gzip; /* level for the output, 0: none (banquet make) */
     int line, kernel_line, chunk_line;
 };
 
@@ -45,13 +45,13 @@ struct bq_job {
 };
 
 /* What the command line changes in a job. schedule, cooks and open go to all steps; the others need
- * a job of one step, or --set with a step's name ("NAME.input=FILE:/dataset"). Empty fields (NULL, 0)
- * change nothing. */
+ * a job of one step, or --set with a step's name ("NAME.input=FILE:/dataset"). Empty fields (NULL,
+ * 0) change nothing. */
 struct bq_override {
-    const char *input, *output;    /* FILE:/dataset */
-    const char *const *sets;       /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name) */
+    const char *input, *output; /* FILE:/dataset */
+    const char *const *sets;    /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name) */
     size_t n_sets;
-    const char *schedule;          /* policy name, or policy:block */
+    const char *schedule; /* policy name, or policy:block */
     const char *cooks, *open, *chunk;
 };
 

@@ -1,7 +1,7 @@
 /* When a kitchen asks for its next lease: early enough that its cooks never stand idle, late enough
- * that it does not hoard. With T cooks, chunks of tau ns and an answer that takes `wait` ns, it asks
- * when its unstarted chunks fall to 2 ceil(T wait / tau). One request is outstanding at a time; it is
- * repeated once when nothing is left, because starving kitchens are served first. */
+ * that it does not hoard. With T cooks, chunks of tau ns and an answer that takes `wait` ns, it
+ * asks when its unstarted chunks fall to 2 ceil(T wait / tau). One request is outstanding at a
+ * time; it is repeated once when nothing is left, because starving kitchens are served first. */
 #ifndef BQ_CORE_LOOKAHEAD_H
 #define BQ_CORE_LOOKAHEAD_H
 

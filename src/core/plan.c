@@ -35,8 +35,7 @@ int bq_plan_make(struct bq_plan *plan, const struct bq_space *space, const uint6
         made.grid[i] = extent / c + (extent % c != 0);
         if (__builtin_mul_overflow(made.n_chunks, made.grid[i], &made.n_chunks) ||
             made.n_chunks > MAX_CHUNKS)
-            return bq_fail(err, BQ_EXIT_USAGE,
-                           "more than 2^62 chunks; choose a larger `chunk`");
+            return bq_fail(err, BQ_EXIT_USAGE, "more than 2^62 chunks; choose a larger `chunk`");
     }
     made.max_elements = made.n_chunks ? bq_space_elements(&whole) : 0;
     *plan = made;

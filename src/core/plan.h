@@ -1,8 +1,8 @@
 /* A plan: a dataset cut into chunks, each known by an id.
  *
  * Chunks form a grid in C order (the last axis varies fastest), so consecutive ids lie close in the
- * file and a lease is just a range of ids. A plan depends on the dataset and the job alone, never on
- * the number of kitchens or cooks: that is half of the reason why results have the same bits.
+ * file and a lease is just a range of ids. A plan depends on the dataset and the job alone, never
+ * on the number of kitchens or cooks: that is half of the reason why results have the same bits.
  */
 #ifndef BQ_CORE_PLAN_H
 #define BQ_CORE_PLAN_H
@@ -11,11 +11,11 @@
 #include "base/error.h"
 
 struct bq_plan {
-    struct bq_space space;        /* the whole; rank >= 1, extents may be 0 */
-    uint64_t chunk[BQ_MAX_RANK];  /* extent of a chunk that is not clipped, each >= 1 */
-    uint64_t grid[BQ_MAX_RANK];   /* chunks along each axis */
-    uint64_t n_chunks;            /* product of grid; 0 for an empty dataset */
-    uint64_t max_elements;        /* of the largest chunk, 0 when there is none */
+    struct bq_space space;       /* the whole; rank >= 1, extents may be 0 */
+    uint64_t chunk[BQ_MAX_RANK]; /* extent of a chunk that is not clipped, each >= 1 */
+    uint64_t grid[BQ_MAX_RANK];  /* chunks along each axis */
+    uint64_t n_chunks;           /* product of grid; 0 for an empty dataset */
+    uint64_t max_elements;       /* of the largest chunk, 0 when there is none */
 };
 
 /* What `chunk: auto` aims at. Constants, because a plan must not depend on the machine. */

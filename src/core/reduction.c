@@ -14,10 +14,10 @@ struct slot {
 
 struct bq_reduction {
     struct bq_combine combine;
-    size_t stride;       /* bytes between results: 16-byte aligned */
-    size_t n_slots;      /* a power of two */
+    size_t stride;  /* bytes between results: 16-byte aligned */
+    size_t n_slots; /* a power of two */
     size_t n_used, n_gone;
-    size_t n_at[64];     /* nodes at each level, to skip levels that have none */
+    size_t n_at[64]; /* nodes at each level, to skip levels that have none */
     struct slot *slots;
     unsigned char *results;
 };

@@ -19,10 +19,10 @@ struct bq_kitchen_report {
     char host[64];
     uint32_t pid, n_cooks, n_cores; /* cores that it was allowed to use */
     uint64_t n_chunks, n_leases, n_requests, bytes_in, bytes_out;
-    uint64_t wait_ns;               /* mean time from request to lease */
-    uint64_t n_open_max;            /* most chunks open at one moment, counted exactly */
-    struct bq_cook_report *cooks;   /* n_cooks */
-    char warning[200];              /* about binding; empty when all is well */
+    uint64_t wait_ns;             /* mean time from request to lease */
+    uint64_t n_open_max;          /* most chunks open at one moment, counted exactly */
+    struct bq_cook_report *cooks; /* n_cooks */
+    char warning[200];            /* about binding; empty when all is well */
 };
 
 /* NEGATIVE: an integer below 0, as two's complement. */
@@ -46,16 +46,16 @@ struct bq_given_up {
 struct bq_report {
     const char *version;
     char job[256], step[64], kernel[48], policy[24], input[512], output[512], transport[16];
-    bool is_simulated;          /* the kernel burns or waits a given time */
-    bool may_wait;              /* the kernel can keep several chunks open: BQ_WAITS */
-    uint64_t start_ns;          /* since 1970: when the first chunk could start */
-    uint64_t makespan_ns;       /* until the last result was accepted */
+    bool is_simulated;    /* the kernel burns or waits a given time */
+    bool may_wait;        /* the kernel can keep several chunks open: BQ_WAITS */
+    uint64_t start_ns;    /* since 1970: when the first chunk could start */
+    uint64_t makespan_ns; /* until the last result was accepted */
     uint64_t n_chunks, n_discarded, bytes_in, bytes_out;
-    uint64_t clock_error_ns;    /* clocks of kitchens agree at least this well */
-    uint32_t n_machines, n_cores; /* that the kitchens may use, each counted once */
+    uint64_t clock_error_ns;        /* clocks of kitchens agree at least this well */
+    uint32_t n_machines, n_cores;   /* that the kitchens may use, each counted once */
     double coordinator_cpu, svc_ns; /* s of CPU; mean ns per message served */
     uint64_t n_messages;
-    char digest[40];            /* 32 hexadecimal digits */
+    char digest[40]; /* 32 hexadecimal digits */
     size_t n_kitchens, n_results, n_given_up;
     struct bq_kitchen_report *kitchens;
     struct bq_result *results;

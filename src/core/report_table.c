@@ -169,7 +169,7 @@ void bq_report_table(const struct bq_report *report, const struct bq_lines *line
     }
 }
 
-/* -- the same rows over time ----------------------------------------------------------------- */
+/* -- the same rows over time -------------------------------------------------------------- */
 
 #define LABEL 10
 #define WIDTH 66 /* 2 + LABEL + 1 + WIDTH + 1 = 80 */

@@ -6,7 +6,7 @@
 /* Shares of the cooks' time, 0 to 1. */
 struct shares {
     double cooking, ready, oven, lock, message, idle, idle_at_end;
-    double waiting; /* oven + lock + message */
+    double waiting;     /* oven + lock + message */
     double coordinator; /* share of the run that its thread was on a core */
     uint64_t n_cooks;
     uint64_t n_chunks_open;

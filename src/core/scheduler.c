@@ -8,8 +8,8 @@
 #include "core/crew.h"
 #include "core/ledger.h"
 
-#define MAX_FAILING 256          /* chunks whose failures are counted at once */
-#define STRAGGLER_FLOOR 2000000  /* ns: not worth a second lease below this */
+#define MAX_FAILING 256         /* chunks whose failures are counted at once */
+#define STRAGGLER_FLOOR 2000000 /* ns: not worth a second lease below this */
 
 struct failing {
     uint64_t chunk;
@@ -21,12 +21,12 @@ struct bq_scheduler {
     struct bq_ledger *ledger;
     struct bq_crew *crew;
     struct bq_policy_round round;
-    uint64_t cursor;      /* no chunk below it is free (policies that are not dealt, or overruled) */
+    uint64_t cursor; /* no chunk below it is free (policies that are not dealt, or overruled) */
     uint64_t n_given_up;
     double svc_ns;
     bool is_stopping;
-    bool is_overruled;    /* the progress rule has set a dealt policy aside */
-    uint64_t tail_check;  /* when to look for a straggler again */
+    bool is_overruled;               /* the progress rule has set a dealt policy aside */
+    uint64_t tail_check;             /* when to look for a straggler again */
     struct bq_action answer, revoke; /* pending for ask; kind CLOSE means none */
     bool has_answer, has_revoke;
     uint32_t next_close;
@@ -73,7 +73,7 @@ void bq_scheduler_destroy(struct bq_scheduler *s)
     bq_free(s);
 }
 
-/* -- events ------------------------------------------------------------------------------------ */
+/* -- events ------------------------------------------------------------------------------- */
 
 static void answer(struct bq_scheduler *s, enum bq_action_kind kind, uint32_t kitchen,
                    uint64_t first, uint64_t count)
@@ -167,7 +167,7 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         bq_crew_join(s->crew, event->kitchen, event->n_cooks, event->count, now);
         break;
     case BQ_EVENT_REQUEST:
-        bq_crew_ask(s->crew, event->kitchen, event->count, event->tau_ns);
+        bq_crew_ask(s->crew, event->kitchen, event->count, event->want, event->tau_ns);
         break;
     case BQ_EVENT_DONE: {
         uint64_t fresh = bq_ledger_done(s->ledger, event->first, event->count);
@@ -192,11 +192,24 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
     }
 }
 
-/* -- actions ----------------------------------------------------------------------------------- */
+/* -- actions ------------------------------------------------------------------------------ */
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/* However small the policy's lease: a kitchen holds only so many, and together they must feed all
+ * its cooks twice; and what it asked for must come in one answer, because a lease for each message
+ * would be slower than its cooks. But never more than half a share of what is left. */
+static uint64_t least_lease(const struct bq_scheduler *s, uint32_t kitchen, uint64_t n_free)
+{
+    uint64_t feed = (2 * bq_crew_in_progress(s->crew, kitchen) + BQ_MAX_LEASES - 1) / BQ_MAX_LEASES;
+    uint64_t want = bq_crew_want(s->crew, kitchen);
+    uint64_t n_alive = bq_crew_n_alive(s->crew);
+    uint64_t half_share = (n_free + 2 * n_alive - 1) / (2 * n_alive);
+    uint64_t n = feed > want ? feed : want;
+    return n < half_share ? n : half_share;
 }
 
 /* The next range for a kitchen from what is free, by the policy. */
@@ -234,9 +247,8 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
     double tau = bq_crew_mean_tau(s->crew);
     uint64_t n_min = bq_policy_min(n_alive, bq_crew_mean_cooks(s->crew), s->svc_ns, tau);
     uint64_t n = bq_policy_next(&schedule, n_free, n_alive, n_min, &s->round);
-    /* A kitchen holds so many leases at most: they must feed all its cooks, twice. */
-    uint64_t least_n = (2 * bq_crew_in_progress(s->crew, kitchen) + BQ_MAX_LEASES - 1) / BQ_MAX_LEASES;
-    n = n < least_n ? least(least_n, n_free) : n;
+    uint64_t floor_n = least_lease(s, kitchen, n_free);
+    n = n < floor_n ? floor_n : n;
     *count = bq_ledger_next_free(s->ledger, s->cursor, n, first);
     if (*count == 0)
         return false;
@@ -244,9 +256,9 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
     return true;
 }
 
-/* The tail: nothing is free, a kitchen starves, another has more than it can soon do. The starving one
- * gets a second lease on the last half of what the other has not done; the first result wins. When
- * the first in line is itself the one that is slow, the second in line may help. */
+/* The tail: nothing is free, a kitchen starves, another has more than it can soon do. The starving
+ * one gets a second lease on the last half of what the other has not done; the first result wins.
+ * When the first in line is itself the one that is slow, the second in line may help. */
 static bool find_straggler(struct bq_scheduler *s, uint64_t now, uint32_t *kitchen,
                            struct bq_held *second)
 {
@@ -259,21 +271,24 @@ static bool find_straggler(struct bq_scheduler *s, uint64_t now, uint32_t *kitch
     uint32_t victim;
     uint64_t n;
     struct bq_held held;
-    for (int i = 0; !bq_crew_slowest(s->crew, s->ledger, now, *kitchen, STRAGGLER_FLOOR, &victim,
-                                     &held, &n); i++) {
+    for (int i = 0;
+         !bq_crew_slowest(s->crew, s->ledger, now, *kitchen, STRAGGLER_FLOOR, &victim, &held, &n);
+         i++) {
         if (i == 1 || !bq_crew_pass(s->crew, *kitchen) ||
             !bq_crew_first_waiting(s->crew, kitchen) || !bq_crew_starves(s->crew, *kitchen))
             return false;
     }
     *second = (struct bq_held){.first = held.doubled, .count = n, .is_second = true};
-    s->revoke = (struct bq_action){.kind = BQ_ACTION_REVOKE, .kitchen = victim,
+    s->revoke = (struct bq_action){.kind = BQ_ACTION_REVOKE,
+                                   .kitchen = victim,
                                    .first = held.doubled,
                                    .count = held.first + held.count - held.doubled};
     s->has_revoke = true;
     return true;
 }
 
-/* Who gets what. A dealt policy may have nothing for the first in line but something for another. */
+/* Who gets what. A dealt policy may have nothing for the first in line but something for another.
+ */
 static bool find_lease(struct bq_scheduler *s, uint64_t now, uint32_t *kitchen,
                        struct bq_held *held)
 {
@@ -298,13 +313,16 @@ static bool lease_next(struct bq_scheduler *s, uint64_t now, struct bq_action *a
         return false;
     double expected = bq_crew_expected(s->crew, kitchen, held.count);
     held.since = now;
-    held.deadline = expected > 0 && expected < 1e18 ? now + (uint64_t)(4 * expected) + 1000000000
-                                                    : BQ_NEVER;
+    held.deadline =
+        expected > 0 && expected < 1e18 ? now + (uint64_t)(4 * expected) + 1000000000 : BQ_NEVER;
     bq_ledger_hold(s->ledger, held.first, held.count);
     bq_crew_give(s->crew, kitchen, &held);
     bq_crew_answered(s->crew, kitchen);
-    *action = (struct bq_action){.kind = BQ_ACTION_LEASE, .kitchen = kitchen, .first = held.first,
-                                 .count = held.count, .deadline = held.deadline};
+    *action = (struct bq_action){.kind = BQ_ACTION_LEASE,
+                                 .kitchen = kitchen,
+                                 .first = held.first,
+                                 .count = held.count,
+                                 .deadline = held.deadline};
     return true;
 }
 

@@ -28,7 +28,7 @@
 enum bq_event_kind {
     BQ_EVENT_JOIN,    /* kitchen, n_cooks, count = chunks that it can have in progress at once: it
                          works on its first lease (bq_policy_first) */
-    BQ_EVENT_REQUEST, /* kitchen, count = its unstarted chunks, tau_ns = its time per chunk */
+    BQ_EVENT_REQUEST, /* kitchen, count = its unstarted chunks, want, tau_ns = its time per chunk */
     BQ_EVENT_DONE,    /* kitchen, first, count: a result for these chunks */
     BQ_EVENT_DROPPED, /* kitchen, first, count: gives them back, not started */
     BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk */
@@ -41,6 +41,7 @@ struct bq_event {
     enum bq_event_kind kind;
     uint32_t kitchen, n_cooks;
     uint64_t first, count;
+    uint64_t want; /* REQUEST: chunks that would take it above its low water */
     double tau_ns, svc_ns;
 };
 
@@ -64,7 +65,7 @@ struct bq_scheduler_config {
     uint64_t n_chunks;
     uint32_t n_kitchens;
     struct bq_schedule schedule;
-    uint32_t attempts;   /* for a chunk that fails; 0 means 3 */
+    uint32_t attempts; /* for a chunk that fails; 0 means 3 */
 };
 
 struct bq_scheduler;
@@ -87,7 +88,7 @@ bool bq_scheduler_done(const struct bq_scheduler *s);
 /* Chunks are left and nobody is alive to cook them. */
 bool bq_scheduler_is_stranded(const struct bq_scheduler *s);
 
-uint64_t bq_scheduler_n_done(const struct bq_scheduler *s);   /* given up ones included */
+uint64_t bq_scheduler_n_done(const struct bq_scheduler *s); /* given up ones included */
 uint64_t bq_scheduler_n_given_up(const struct bq_scheduler *s);
 
 /* Checks every invariant; for tests. Returns NULL, or what is broken. */

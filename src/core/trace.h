@@ -29,10 +29,10 @@ enum bq_state {
 };
 
 struct bq_track {
-    uint64_t width;                           /* ns of a bin */
-    uint32_t n_bins;                          /* bins in use */
-    uint64_t total[BQ_N_STATES];              /* ns over the whole run */
-    uint64_t open;                            /* ns x chunks open: the integral of "open" */
+    uint64_t width;              /* ns of a bin */
+    uint32_t n_bins;             /* bins in use */
+    uint64_t total[BQ_N_STATES]; /* ns over the whole run */
+    uint64_t open;               /* ns x chunks open: the integral of "open" */
     struct {
         uint64_t ns[BQ_N_STATES];
         uint64_t open;

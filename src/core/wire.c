@@ -41,6 +41,7 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u64(w, m->count);
         break;
     case BQ_REQUEST:
+        bq_put_u64(w, m->first);
         bq_put_u64(w, m->count);
         bq_put_real(w, m->tau_ns);
         bq_put_real(w, m->wait_ns);
@@ -104,6 +105,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->count = bq_get_u64(&r);
         break;
     case BQ_REQUEST:
+        m->first = bq_get_u64(&r);
         m->count = bq_get_u64(&r);
         m->tau_ns = bq_get_real(&r);
         m->wait_ns = bq_get_real(&r);
@@ -142,7 +144,7 @@ bool bq_wire_get_node(struct bq_message *m, size_t result_size, uint64_t n_chunk
     return !m->rest.is_bad;
 }
 
-/* -- reports -------------------------------------------------------------------------------------- */
+/* -- reports ------------------------------------------------------------------------------ */
 
 static const size_t cook_size = 4 + 8 + 8 + 4 + 8 * (BQ_N_STATES + 1);
 static const size_t bin_size = 8 * (BQ_N_STATES + 1);

@@ -42,14 +42,16 @@ enum bq_message_kind {
 struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
-    uint64_t first, count;   /* LEASE REVOKE DROPPED; FAILED: first; REQUEST: count = unstarted */
-    uint64_t time;           /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
-    double tau_ns, wait_ns;  /* REQUEST */
-    uint32_t n;              /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit code */
-    uint64_t data_size;      /* RESULT: bytes of output after the nodes */
-    char text[256];          /* REFUSED, FAILED: why; HELLO: host name */
-    uint32_t pid, n_cores;   /* HELLO: n_cores is its share, count the whole machine's */
-    struct bq_reader rest;   /* decoded: what follows (STEP: recipe; RESULT: nodes; REPORT) */
+    uint64_t first,
+        count; /* LEASE REVOKE DROPPED; FAILED: first; REQUEST: count = unstarted, first = wanted */
+    uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
+    double tau_ns, wait_ns; /* REQUEST */
+    uint32_t n; /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
+                   code */
+    uint64_t data_size;    /* RESULT: bytes of output after the nodes */
+    char text[256];        /* REFUSED, FAILED: why; HELLO: host name */
+    uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */
+    struct bq_reader rest; /* decoded: what follows (STEP: recipe; RESULT: nodes; REPORT) */
 };
 
 /* Bytes of a message's fixed part, at most; a RESULT's nodes take bq_wire_node_size each. */

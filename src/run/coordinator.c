@@ -4,6 +4,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "base/heap.h"
 #include "core/progress.h"
@@ -31,7 +32,7 @@ struct coordinator {
     uint64_t cpu_at; /* this thread's, when the step began */
     uint32_t n_open; /* kitchens that have not reported or refused */
     double svc_ns;
-    char why[200];   /* the last failure told, for GIVE_UP */
+    char why[200]; /* the last failure told, for GIVE_UP */
     bool has_line;
 };
 
@@ -43,7 +44,7 @@ static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_mess
     return bq_transport_send_copy(c->transport, kitchen + 1, bytes, (size_t)(w.at - bytes), c->err);
 }
 
-/* -- actions -------------------------------------------------------------------------------------------- */
+/* -- actions ------------------------------------------------------------------------------ */
 
 static int give_up(struct coordinator *c, uint64_t chunk)
 {
@@ -71,8 +72,8 @@ static int carry_out(struct coordinator *c, uint64_t now)
 {
     struct bq_action action;
     while (bq_scheduler_ask(c->scheduler, now, &action)) {
-        struct bq_message m = {.step = c->options->number, .first = action.first,
-                               .count = action.count};
+        struct bq_message m = {
+            .step = c->options->number, .first = action.first, .count = action.count};
         switch (action.kind) {
         case BQ_ACTION_LEASE:
             m.kind = BQ_LEASE;
@@ -97,7 +98,7 @@ static int carry_out(struct coordinator *c, uint64_t now)
     return 0;
 }
 
-/* -- messages ------------------------------------------------------------------------------------------- */
+/* -- messages ----------------------------------------------------------------------------- */
 
 /* Writes the output bytes of a chunk that has just been accepted. */
 static int write_chunk(struct coordinator *c, uint64_t chunk, struct bq_message *m)
@@ -123,9 +124,10 @@ static int on_result(struct coordinator *c, uint32_t kitchen, struct bq_message 
                            kitchen + 1);
         uint64_t now = bq_now(), n = bq_node_size(node);
         struct bq_action action;
-        bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_DONE,
-                                                                .kitchen = kitchen,
-                                                                .first = node.first, .count = n});
+        bq_scheduler_tell(
+            c->scheduler, now,
+            &(struct bq_event){
+                .kind = BQ_EVENT_DONE, .kitchen = kitchen, .first = node.first, .count = n});
         if (!bq_scheduler_ask(c->scheduler, now, &action))
             continue;
         if (action.kind == BQ_ACTION_DISCARD) {
@@ -177,6 +179,7 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
     case BQ_REQUEST:
         event.kind = BQ_EVENT_REQUEST;
         event.tau_ns = m->tau_ns;
+        event.want = m->first;
         break;
     case BQ_DROPPED:
         event.kind = BQ_EVENT_DROPPED;
@@ -234,7 +237,7 @@ static int receive_all(struct coordinator *c)
     return 0;
 }
 
-/* -- the step -------------------------------------------------------------------------------------------- */
+/* -- the step ----------------------------------------------------------------------------- */
 
 static void show_progress(struct coordinator *c)
 {
@@ -254,13 +257,15 @@ static void show_progress(struct coordinator *c)
 static int serve(struct coordinator *c)
 {
     bool is_stopping = false;
+    bq_affinity_answer_fast();
     while (!bq_scheduler_done(c->scheduler)) {
         if (receive_all(c) < 0 || bq_transport_progress(c->transport, c->err) < 0)
             return -1;
         uint64_t now = bq_now();
         if (*c->options->stop && !is_stopping) {
             is_stopping = true;
-            fprintf(stderr, "%sstopping when the chunks on the cooks are done; again to stop at once\n",
+            fprintf(stderr,
+                    "%sstopping when the chunks on the cooks are done; again to stop at once\n",
                     c->has_line && c->options->is_terminal ? "\n" : "");
             bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_STOP});
         }
@@ -305,8 +310,8 @@ static int open_step(struct coordinator *c)
     int rc = 0;
     for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
         struct bq_writer w = bq_writer(bytes, size);
-        bq_wire_put(&w, &(struct bq_message){.kind = BQ_STEP, .step = c->options->number,
-                                             .time = c->epoch});
+        bq_wire_put(&w, &(struct bq_message){
+                            .kind = BQ_STEP, .step = c->options->number, .time = c->epoch});
         bq_recipe_put(&w, c->recipe);
         rc = bq_transport_send_copy(c->transport, k + 1, bytes, (size_t)(w.at - bytes), c->err);
         c->n_open++;
@@ -320,8 +325,8 @@ static int create(struct coordinator *c)
     struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
                                          .n_kitchens = c->recipe->n_kitchens,
                                          .schedule = c->recipe->schedule};
-    struct bq_combine combine = {.size = bq_recipe_result_size(c->recipe), .run = bq_merge_run,
-                                 .context = &c->merge};
+    struct bq_combine combine = {
+        .size = bq_recipe_result_size(c->recipe), .run = bq_merge_run, .context = &c->merge};
     c->scheduler = bq_scheduler_create(&config, c->err);
     if (!c->scheduler)
         return -1;
@@ -373,9 +378,12 @@ int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
                   const struct bq_hello *hello, const struct bq_step_options *options,
                   struct bq_report *report, struct bq_error *err)
 {
-    struct coordinator c = {.transport = transport, .resolved = resolved,
-                            .recipe = &resolved->recipe, .options = options,
-                            .report = report, .err = err,
+    struct coordinator c = {.transport = transport,
+                            .resolved = resolved,
+                            .recipe = &resolved->recipe,
+                            .options = options,
+                            .report = report,
+                            .err = err,
                             .merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel}};
     int rc = -1;
     *report = (struct bq_report){0};

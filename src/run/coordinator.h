@@ -12,13 +12,13 @@
 #include "run/resolve.h"
 
 struct bq_step_options {
-    uint32_t number;              /* of the step, from 1; messages of others are ignored */
+    uint32_t number; /* of the step, from 1; messages of others are ignored */
     const char *version, *job;
     const char *step_name;
     bool is_bound;
-    bool is_terminal;             /* progress in place, instead of a line a second */
-    bool is_quiet;                /* no progress */
-    volatile sig_atomic_t *stop;  /* non-zero: asked to stop */
+    bool is_terminal;                /* progress in place, instead of a line a second */
+    bool is_quiet;                   /* no progress */
+    volatile sig_atomic_t *stop;     /* non-zero: asked to stop */
     const char *volatile *work_file; /* set while there is one that must not stay behind */
 };
 

@@ -37,7 +37,7 @@ struct bq_executor {
     _Atomic uint64_t bytes_in, bytes_out;
 };
 
-/* -- creation --------------------------------------------------------------------------------------- */
+/* -- creation ----------------------------------------------------------------------------- */
 
 static uint64_t in_bytes(const struct bq_recipe *recipe)
 {
@@ -81,8 +81,10 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     bench->in = x->recipe->has_input ? bq_alloc(1, in_bytes(x->recipe)) : NULL;
     bool has_runs = bq_executor_takes_runs(x->recipe, x->kernel);
     bench->stack = has_runs ? bq_alloc(1, stack_bytes(x->recipe)) : NULL;
-    bench->in_block = (struct bq_block){.type = x->recipe->in_type, .rank = plan->space.rank,
-                                        .extent = bench->extent, .offset = bench->offset,
+    bench->in_block = (struct bq_block){.type = x->recipe->in_type,
+                                        .rank = plan->space.rank,
+                                        .extent = bench->extent,
+                                        .offset = bench->offset,
                                         .data = bench->in};
     bench->out_block = bench->in_block;
     bench->out_block.type = x->recipe->out_type;
@@ -96,7 +98,8 @@ static int check_input(const struct bq_executor *x, struct bq_error *err)
     const struct bq_input_info *info = bq_input_info(x->input);
     const struct bq_recipe *recipe = x->recipe;
     if (info->type == recipe->in_type && info->file_bytes == recipe->file_bytes &&
-        info->file_mtime_ns == recipe->file_mtime_ns && info->space.rank == recipe->plan.space.rank &&
+        info->file_mtime_ns == recipe->file_mtime_ns &&
+        info->space.rank == recipe->plan.space.rank &&
         memcmp(info->space.extent, recipe->plan.space.extent,
                (size_t)info->space.rank * sizeof *info->space.extent) == 0)
         return 0;
@@ -105,8 +108,9 @@ static int check_input(const struct bq_executor *x, struct bq_error *err)
                    recipe->file);
 }
 
-struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const struct bq_kernel *kernel,
-                                       uint32_t step, unsigned n_cooks, struct bq_error *err)
+struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
+                                       const struct bq_kernel *kernel, uint32_t step,
+                                       unsigned n_cooks, struct bq_error *err)
 {
     struct bq_executor *x = bq_alloc(1, sizeof *x);
     if (!x) {
@@ -140,7 +144,8 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const str
 
 no_memory:
     bq_fail(err, BQ_EXIT_FAILED,
-            "out of memory: %u cooks need %llu MiB for their chunks; use fewer cooks or a smaller `chunk`",
+            "out of memory: %u cooks need %llu MiB for their chunks; use fewer cooks or a smaller "
+            "`chunk`",
             n_cooks, (unsigned long long)(bq_executor_memory(recipe, n_cooks) >> 20));
 failed:
     bq_executor_destroy(x);
@@ -189,7 +194,7 @@ void bq_executor_bytes(const struct bq_executor *x, uint64_t *in, uint64_t *out)
     *out = atomic_load(&x->bytes_out);
 }
 
-/* -- one chunk ---------------------------------------------------------------------------------------- */
+/* -- one chunk ---------------------------------------------------------------------------- */
 
 static enum bq_unit_answer refuse(struct bq_unit *unit, const char *why)
 {
@@ -260,14 +265,14 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
 }
 
 /* Builds the message in front of the data. */
-static void wrap(struct bq_executor *x, struct bq_out_buffer *out, uint64_t chunk, const void *result,
-                 size_t data_size)
+static void wrap(struct bq_executor *x, struct bq_out_buffer *out, uint64_t chunk,
+                 const void *result, size_t data_size)
 {
     size_t head = FIXED + bq_wire_node_size(x->result_size);
     unsigned char *begin = out->data + x->header - head;
     struct bq_writer w = bq_writer(begin, head);
-    bq_wire_put(&w, &(struct bq_message){.kind = BQ_RESULT, .step = x->step, .n = 1,
-                                         .data_size = data_size});
+    bq_wire_put(&w, &(struct bq_message){
+                        .kind = BQ_RESULT, .step = x->step, .n = 1, .data_size = data_size});
     bq_wire_put_node(&w, (struct bq_node){.first = chunk, .level = 0}, result, x->result_size);
     out->parcel.bytes = begin;
     out->parcel.size = head + data_size;

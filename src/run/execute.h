@@ -9,8 +9,9 @@
 struct bq_executor;
 
 /* recipe must outlive it. n_cooks: threads that will call. Opens the input. */
-struct bq_executor *bq_executor_create(const struct bq_recipe *recipe, const struct bq_kernel *kernel,
-                                       uint32_t step, unsigned n_cooks, struct bq_error *err);
+struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
+                                       const struct bq_kernel *kernel, uint32_t step,
+                                       unsigned n_cooks, struct bq_error *err);
 
 /* Whether tiny chunks may be taken in runs: see bq_pool_config.is_single. */
 bool bq_executor_takes_runs(const struct bq_recipe *recipe, const struct bq_kernel *kernel);

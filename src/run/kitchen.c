@@ -1,6 +1,7 @@
 /* See kitchen.h. A step in a kitchen:
  *
- *   STEP -> get ready -> JOIN -> { lease -> pool -> results merged -> RESULT, REQUEST } -> CLOSE -> REPORT
+ *   STEP -> get ready -> JOIN -> { lease -> pool -> results merged -> RESULT, REQUEST } -> CLOSE ->
+ * REPORT
  */
 #include "run/kitchen.h"
 
@@ -18,7 +19,7 @@
 #include "run/merge.h"
 #include "run/sender.h"
 
-#define FLUSH_NS 100000000u  /* a result waits at most this long for company */
+#define FLUSH_NS 100000000u /* a result waits at most this long for company */
 #define PATIENCE_NS 100000000u
 
 struct kitchen {
@@ -41,27 +42,30 @@ struct kitchen {
     char warning[200];
 };
 
-/* -- asking for work ----------------------------------------------------------------------------------- */
+/* -- asking for work ---------------------------------------------------------------------- */
 
 static int ask(struct kitchen *k)
 {
     uint64_t n_chunks, busy, now = bq_now();
     bq_pool_count(k->pool, &n_chunks, &busy);
     bq_lookahead_measure(&k->lookahead, n_chunks, busy / k->recipe.open);
-    bq_pool_low_water(k->pool, bq_lookahead_low_water(&k->lookahead, k->n_cooks));
+    uint64_t low_water = bq_lookahead_low_water(&k->lookahead, k->n_cooks);
     uint64_t unstarted = bq_pool_unstarted(k->pool);
+    bq_pool_low_water(k->pool, low_water);
     if (k->is_closed || !bq_lookahead_should_ask(&k->lookahead, unstarted, k->n_cooks, now))
         return 0;
     if (bq_sender_flush(&k->sender) < 0)
         return -1;
     k->n_requests++;
-    return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_REQUEST,
-                                                .count = unstarted,
-                                                .tau_ns = k->lookahead.tau_ns,
-                                                .wait_ns = k->lookahead.wait_ns});
+    struct bq_message request = {.kind = BQ_REQUEST,
+                                 .first = low_water >= unstarted ? low_water + 1 - unstarted : 0,
+                                 .count = unstarted,
+                                 .tau_ns = k->lookahead.tau_ns,
+                                 .wait_ns = k->lookahead.wait_ns};
+    return bq_sender_message(&k->sender, &request);
 }
 
-/* -- getting ready ------------------------------------------------------------------------------------- */
+/* -- getting ready ------------------------------------------------------------------------ */
 
 static void warn_about_binding(struct kitchen *k)
 {
@@ -84,9 +88,10 @@ static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
 {
     const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
     if (!kernel || kernel->n_params != k->recipe.n_params)
-        return bq_fail(why, BQ_EXIT_FAILED,
-                       "kernel '%s' is not the same in this kitchen's program: all ranks must run one build",
-                       k->recipe.kernel);
+        return bq_fail(
+            why, BQ_EXIT_FAILED,
+            "kernel '%s' is not the same in this kitchen's program: all ranks must run one build",
+            k->recipe.kernel);
     k->merge = (struct bq_merge){.recipe = &k->recipe, .kernel = kernel};
     size_t result_size = bq_recipe_result_size(&k->recipe);
     k->n_cooks = k->recipe.n_cooks ? k->recipe.n_cooks : k->place.n_share;
@@ -120,7 +125,7 @@ static void clean_up(struct kitchen *k)
     k->executor = NULL;
 }
 
-/* -- the step ------------------------------------------------------------------------------------------ */
+/* -- the step ----------------------------------------------------------------------------- */
 
 static void ignore(void *context, const struct bq_finished *finished)
 {
@@ -133,8 +138,10 @@ static void ignore(void *context, const struct bq_finished *finished)
 
 static int report(struct kitchen *k)
 {
-    struct bq_kitchen_report r = {.rank = k->transport->rank, .pid = (uint32_t)getpid(),
-                                  .n_cores = k->place.n_allowed, .n_leases = k->n_leases,
+    struct bq_kitchen_report r = {.rank = k->transport->rank,
+                                  .pid = (uint32_t)getpid(),
+                                  .n_cores = k->place.n_allowed,
+                                  .n_leases = k->n_leases,
                                   .n_requests = k->n_requests,
                                   .n_open_max = bq_pool_open_max(k->pool)};
     r.wait_ns = k->n_leases ? k->wait_total / k->n_leases : 0;
@@ -186,13 +193,13 @@ static int handle(struct kitchen *k, const struct bq_message *message)
         k->wait_total += bq_lookahead_answered(&k->lookahead, bq_now());
         if (!bq_pool_add(k->pool, message->first, message->count))
             return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_DROPPED,
-                                                        .first = message->first,
-                                                        .count = message->count});
+                                                                      .first = message->first,
+                                                                      .count = message->count});
     } else if (message->kind == BQ_REVOKE) {
         uint64_t from, n = bq_pool_drop(k->pool, message->first, message->count, &from);
         if (n)
-            return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_DROPPED,
-                                                        .first = from, .count = n});
+            return bq_sender_message(
+                &k->sender, &(struct bq_message){.kind = BQ_DROPPED, .first = from, .count = n});
     }
     return 0;
 }
@@ -203,7 +210,8 @@ static int receive_all(struct kitchen *k)
     void *bytes;
     size_t size;
     int got;
-    while (!k->is_closed && (got = bq_transport_receive(k->transport, &from, &bytes, &size, k->err))) {
+    while (!k->is_closed &&
+           (got = bq_transport_receive(k->transport, &from, &bytes, &size, k->err))) {
         struct bq_message message;
         if (got < 0)
             return -1;
@@ -278,9 +286,12 @@ static int run_step(struct kitchen *k, struct bq_message *message)
         clean_up(k);
         return bq_sender_message(&k->sender, &refused) < 0 ? -1 : wait_for_close(k);
     }
-    rc = bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_JOIN, .n = k->n_cooks,
-                                              .count = (uint64_t)k->n_cooks * k->recipe.open,
-                                              .time = bq_now() - arrived});
+    rc = bq_sender_message(&k->sender,
+                           &(struct bq_message){.kind = BQ_JOIN,
+                                                .n = k->n_cooks,
+                                                .count = (uint64_t)k->n_cooks * k->recipe.open,
+                                                .time = bq_now() - arrived});
+    bq_affinity_answer_fast(); /* after the cooks were created: they must not inherit it */
     if (rc == 0)
         rc = serve(k);
     bq_executor_stop(k->executor);
@@ -344,8 +355,11 @@ int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registr
     struct kitchen *k = bq_alloc(1, sizeof *k);
     if (!k)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    *k = (struct kitchen){.transport = transport, .registry = registry, .err = err,
-                          .exit_code = -1, .bell = bq_bell_create(),
+    *k = (struct kitchen){.transport = transport,
+                          .registry = registry,
+                          .err = err,
+                          .exit_code = -1,
+                          .bell = bq_bell_create(),
                           .sender = {.transport = transport, .err = err}};
     int rc = work(k);
     if (rc < 0) { /* the coordinator must know; it may be out of reach */

@@ -1,5 +1,6 @@
-/* Output buffers: a fixed number, so that what is under way is bounded; a cook waits for a free one.
- * A buffer is also the message that carries it: the head is built in front of the data, in place. */
+/* Output buffers: a fixed number, so that what is under way is bounded; a cook waits for a free
+ * one. A buffer is also the message that carries it: the head is built in front of the data, in
+ * place. */
 #ifndef BQ_RUN_OUT_BUFFER_H
 #define BQ_RUN_OUT_BUFFER_H
 

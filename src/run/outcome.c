@@ -108,7 +108,9 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
         bq_fail(err, BQ_EXIT_FAILED, "internal error: all chunks are done but results are missing");
         goto out;
     }
-    struct gathering g = {.sink = {.integer = add_integer, .real = add_real, .series = add_series,
+    struct gathering g = {.sink = {.integer = add_integer,
+                                   .real = add_real,
+                                   .series = add_series,
                                    .negative = add_negative},
                           .report = report};
     if (recipe->acc_size && merge->kernel->present)

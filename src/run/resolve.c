@@ -65,12 +65,14 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
         return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s': %s", r->kernel->name,
                        setup->message[0] ? setup->message : "it refuses this job");
     if (setup->acc_size > BQ_MAX_ACC || setup->out_type >= BQ_N_TYPES)
-        return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' asks for an accumulator of %zu bytes; %u at most",
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "kernel '%s' asks for an accumulator of %zu bytes; %u at most",
                        r->kernel->name, setup->acc_size, BQ_MAX_ACC);
     if (!setup->has_output && setup->acc_size == 0 && (r->kernel->flags & BQ_WRITES))
-        return bq_fail(err, BQ_EXIT_USAGE,
-                       "kernel '%s' writes a dataset: the job needs `output: {file: .., dataset: ..}`",
-                       r->kernel->name);
+        return bq_fail(
+            err, BQ_EXIT_USAGE,
+            "kernel '%s' writes a dataset: the job needs `output: {file: .., dataset: ..}`",
+            r->kernel->name);
     if (step->is_team && (!(r->kernel->flags & BQ_DIVISIBLE) || setup->acc_size))
         return bq_fail(err, BQ_EXIT_USAGE,
                        "kernel '%s' cannot share a chunk among cooks; leave out `team`",
@@ -88,7 +90,8 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     size_t in = recipe->has_input ? bq_type_size(recipe->in_type) : 1;
     size_t out = bq_type_size(recipe->out_type);
     size_t element = in > out ? in : out;
-    const struct bq_space *file = recipe->has_input ? &bq_input_info(r->input)->chunk : &setup->chunk;
+    const struct bq_space *file =
+        recipe->has_input ? &bq_input_info(r->input)->chunk : &setup->chunk;
     int rc;
     if (step->chunk_rank && step->chunk_rank != setup->space.rank) {
         bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extents, the dataset has %d dimension%s",
@@ -212,13 +215,17 @@ static int check_output(const struct bq_job *job, size_t i, bool force, struct b
     for (size_t j = 0; place->file && j < i; j++) {
         const char *other = job->steps[j].output.file;
         if (other && strcmp(other, place->file) == 0) {
-            bq_fail(err, BQ_EXIT_USAGE, "steps '%s' and '%s' both write %s: each output needs a file of its own",
+            bq_fail(err, BQ_EXIT_USAGE,
+                    "steps '%s' and '%s' both write %s: each output needs a file of its own",
                     job->steps[j].name, job->steps[i].name, place->file);
             return fail_at(err, job, place->line);
         }
     }
-    struct bq_output_spec spec = {.file = place->file, .dataset = place->dataset, .type = BQ_U8,
-                                  .space = {1, {1}}, .force = force};
+    struct bq_output_spec spec = {.file = place->file,
+                                  .dataset = place->dataset,
+                                  .type = BQ_U8,
+                                  .space = {1, {1}},
+                                  .force = force};
     return place->file && bq_output_check(&spec, err) < 0 ? fail_at(err, job, place->line) : 0;
 }
 

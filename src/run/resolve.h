@@ -9,8 +9,8 @@
 struct bq_resolved {
     struct bq_recipe recipe;
     const struct bq_kernel *kernel;
-    struct bq_input *input;           /* NULL without one; owned */
-    struct bq_output_spec output;     /* file NULL: none. Points into the job and to input */
+    struct bq_input *input;       /* NULL without one; owned */
+    struct bq_output_spec output; /* file NULL: none. Points into the job and to input */
 };
 
 /* Errors are "file:line: what" with exit 2. n_kitchens as it will be. */

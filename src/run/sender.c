@@ -74,7 +74,8 @@ static int send_some(struct bq_sender *s)
     struct bq_writer w = bq_writer(nodes, s->out_size - BQ_WIRE_FIXED);
     struct bq_message message = {.kind = BQ_RESULT, .step = s->step};
     struct bq_node node;
-    while ((message.n == 0 || message.n < most) && bq_reduction_take(s->pending, &node, s->result)) {
+    while ((message.n == 0 || message.n < most) &&
+           bq_reduction_take(s->pending, &node, s->result)) {
         bq_wire_put_node(&w, node, s->result, s->result_size);
         message.n++;
     }

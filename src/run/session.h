@@ -1,4 +1,5 @@
-/* A session: the coordinator and its kitchens, in one process or over MPI, for all steps of a job. */
+/* A session: the coordinator and its kitchens, in one process or over MPI, for all steps of a job.
+ */
 #ifndef BQ_RUN_SESSION_H
 #define BQ_RUN_SESSION_H
 
@@ -13,7 +14,8 @@ struct bq_session;
 /* Under an MPI launcher: starts MPI. Else: a kitchen in a thread of this process. */
 struct bq_session *bq_session_create(const struct bq_registry *registry, struct bq_error *err);
 
-/* Whether this process is the coordinator; the others must call bq_session_serve and nothing else. */
+/* Whether this process is the coordinator; the others must call bq_session_serve and nothing else.
+ */
 bool bq_session_is_coordinator(const struct bq_session *session);
 uint32_t bq_session_n_kitchens(const struct bq_session *session);
 
@@ -29,8 +31,9 @@ struct bq_session_options {
 };
 
 /* The coordinator: runs the job's steps in order, calling done with each step's report (freed
- * afterwards, unless done copies and then zeroes it). Stops at the first that fails. Returns an exit code; err says why when it is
- * not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an orderly way. */
+ * afterwards, unless done copies and then zeroes it). Stops at the first that fails. Returns an
+ * exit code; err says why when it is not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an
+ * orderly way. */
 int bq_session_run(struct bq_session *session, const struct bq_job *job,
                    const struct bq_session_options *options,
                    int (*done)(void *context, struct bq_report *report, struct bq_error *err),
