@@ -2,6 +2,7 @@
 #include "banquet/banquet.h"
 
 #include <jansson.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -88,6 +89,29 @@ static const struct bq_kernel stranger = {.abi = BQ_KERNEL_ABI + 1,
                                           .summary = "is of another version",
                                           .cook = wait_without_saying_so};
 
+static int thousand_bytes(struct bq_setup *setup)
+{
+    setup->space = (struct bq_space){1, {1000}};
+    setup->chunk = (struct bq_space){1, {10}};
+    return 0;
+}
+
+/* Asks the program to stop while all its chunks wait and hold output buffers. */
+static enum bq_answer wait_for_the_end(struct bq_call *call)
+{
+    if (call->chunk == 3)
+        raise(SIGTERM);
+    call->wait_ns = 3600000000000;
+    return BQ_WAIT;
+}
+
+static const struct bq_kernel sleepy = {.abi = BQ_KERNEL_ABI,
+                                        .flags = BQ_WRITES | BQ_WAITS,
+                                        .name = "sleepy",
+                                        .summary = "waits for an hour",
+                                        .prepare = thousand_bytes,
+                                        .cook = wait_for_the_end};
+
 /* -- running ------------------------------------------------------------------------------ */
 
 /* Runs the kernel and returns the exit code; *report: the JSON, to be given to json_decref. */
@@ -99,7 +123,9 @@ static int run(const struct bq_kernel *kernel, json_t **report)
     snprintf(out, sizeof out, "%s/out.json", folder);
     FILE *file = fopen(job, "w");
     CU_ASSERT_PTR_NOT_NULL_FATAL(file);
-    fprintf(file, "kernel: %s\n", kernel->name);
+    fprintf(file, "kernel: %s\nopen: 4\ncooks: 2\n", kernel->name);
+    if (kernel->flags & BQ_WRITES)
+        fprintf(file, "output: %s/out.h5:/x\n", folder);
     fclose(file);
     char program[] = "banquet", command[] = "run", json[] = "--json", quiet[] = "--quiet";
     char *argv[] = {program, command, job, json, out, quiet, NULL};
@@ -113,7 +139,7 @@ static int run(const struct bq_kernel *kernel, json_t **report)
     *report = json_load_file(out, 0, NULL);
     unlink(out);
     unlink(job);
-    rmdir(folder);
+    CU_ASSERT_EQUAL(rmdir(folder), 0); /* nothing else was left in it */
     return code;
 }
 
@@ -168,7 +194,16 @@ static void a_kernel_of_another_interface_version_is_refused(void)
     CU_ASSERT_PTR_NULL(report);
 }
 
+static void a_stop_ends_chunks_that_wait_and_leaves_no_file(void)
+{
+    json_t *report;
+    CU_ASSERT_EQUAL(run(&sleepy, &report), 75);
+    CU_ASSERT_PTR_NULL(report);
+}
+
 static const struct test tests[] = {
+    {"a stop ends chunks that wait and leaves no file",
+     a_stop_ends_chunks_that_wait_and_leaves_no_file},
     {"a chunk that fails is given up and named, and the rest is right",
      a_chunk_that_fails_is_given_up_and_named_and_the_rest_is_right},
     {"a kernel that waits without the flag fails that chunk",

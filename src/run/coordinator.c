@@ -1,4 +1,4 @@
-#include "run/coordinator.h"
+#include "run/coordinator_internal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -7,34 +7,10 @@
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "base/heap.h"
-#include "core/progress.h"
-#include "core/scheduler.h"
-#include "core/wire.h"
 #include "run/merge.h"
 #include "run/outcome.h"
 
 #define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */
-#define MAX_NAMED 100          /* chunks given up that are named */
-
-struct coordinator {
-    struct bq_transport *transport;
-    struct bq_resolved *resolved;
-    const struct bq_recipe *recipe;
-    const struct bq_step_options *options;
-    struct bq_report *report;
-    struct bq_error *err;
-    struct bq_scheduler *scheduler;
-    struct bq_reduction *reduction;
-    struct bq_output *output;
-    struct bq_merge merge;
-    struct bq_progress progress;
-    uint64_t epoch, last_accept, n_messages;
-    uint64_t cpu_at; /* this thread's, when the step began */
-    uint32_t n_open; /* kitchens that have not reported or refused */
-    double svc_ns;
-    char why[200]; /* the last failure told, for GIVE_UP */
-    bool has_line;
-};
 
 static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_message *message)
 {
@@ -45,27 +21,6 @@ static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_mess
 }
 
 /* -- actions ------------------------------------------------------------------------------ */
-
-static int give_up(struct coordinator *c, uint64_t chunk)
-{
-    struct bq_report *r = c->report;
-    if (r->n_given_up < MAX_NAMED) {
-        struct bq_given_up *g = &r->given_up[r->n_given_up++];
-        g->chunk = chunk;
-        snprintf(g->why, sizeof g->why, "%.150s", c->why);
-    }
-    r->n_given_up_total++;
-    /* Nothing takes its place in the reduction, so that the others still find their siblings. */
-    size_t size = bq_recipe_result_size(c->recipe);
-    unsigned char *nothing = bq_alloc(1, size);
-    if (!nothing)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
-    bq_merge_nothing(&c->merge, nothing);
-    int rc = bq_reduction_add(c->reduction, (struct bq_node){.first = chunk, .level = 0}, nothing,
-                              false);
-    bq_free(nothing);
-    return rc < 0 ? bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results") : 0;
-}
 
 /* Carries out what the scheduler asks for; ACCEPT and DISCARD are for whoever told DONE. */
 static int carry_out(struct coordinator *c, uint64_t now)
@@ -85,7 +40,7 @@ static int carry_out(struct coordinator *c, uint64_t now)
             m.kind = BQ_CLOSE;
             break;
         case BQ_ACTION_GIVE_UP:
-            if (give_up(c, action.first) < 0)
+            if (bq_accept_nothing(c, action.first) < 0)
                 return -1;
             continue;
         case BQ_ACTION_ACCEPT:
@@ -99,52 +54,6 @@ static int carry_out(struct coordinator *c, uint64_t now)
 }
 
 /* -- messages ----------------------------------------------------------------------------- */
-
-/* Writes the output bytes of a chunk that has just been accepted. */
-static int write_chunk(struct coordinator *c, uint64_t chunk, struct bq_message *m)
-{
-    uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK];
-    uint64_t n = bq_plan_chunk(&c->recipe->plan, chunk, offset, extent);
-    size_t size = (size_t)n * bq_type_size(c->recipe->out_type);
-    const void *data = m->data_size == size ? bq_get_bytes(&m->rest, size) : NULL;
-    if (!data)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "the result of chunk %llu has the wrong size",
-                       (unsigned long long)chunk);
-    return bq_output_write(c->output, offset, extent, data, c->err);
-}
-
-static int on_result(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
-{
-    size_t size = bq_recipe_result_size(c->recipe);
-    struct bq_node node;
-    const void *result;
-    while (bq_wire_get_node(m, size, c->recipe->plan.n_chunks, &node, &result)) {
-        if (c->output && node.level > 0)
-            return bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u sent a result without its output",
-                           kitchen + 1);
-        uint64_t now = bq_now(), n = bq_node_size(node);
-        struct bq_action action;
-        bq_scheduler_tell(
-            c->scheduler, now,
-            &(struct bq_event){
-                .kind = BQ_EVENT_DONE, .kitchen = kitchen, .first = node.first, .count = n});
-        if (!bq_scheduler_ask(c->scheduler, now, &action))
-            continue;
-        if (action.kind == BQ_ACTION_DISCARD) {
-            c->report->n_discarded += n;
-            continue;
-        }
-        c->last_accept = now;
-        c->report->n_discarded += n - action.count;
-        if (bq_reduction_add(c->reduction, node, result, action.count < n) < 0)
-            return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results");
-        if (c->output && write_chunk(c, node.first, m) < 0)
-            return -1;
-    }
-    return m->rest.is_bad ? bq_fail(c->err, BQ_EXIT_FAILED, "a result of kitchen %u cannot be read",
-                                    kitchen + 1)
-                          : 0;
-}
 
 static int on_report(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
 {
@@ -164,7 +73,7 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
     struct bq_event event = {.kitchen = kitchen, .first = m->first, .count = m->count};
     switch (m->kind) {
     case BQ_RESULT:
-        return on_result(c, kitchen, m);
+        return bq_accept(c, kitchen, m);
     case BQ_REPORT:
         return on_report(c, kitchen, m);
     case BQ_JOIN: {
@@ -332,7 +241,7 @@ static int create(struct coordinator *c)
         return -1;
     c->reduction = bq_reduction_create(&combine);
     c->report->kitchens = bq_alloc(config.n_kitchens, sizeof *c->report->kitchens);
-    c->report->given_up = bq_alloc(MAX_NAMED, sizeof *c->report->given_up);
+    c->report->given_up = bq_alloc(BQ_MAX_NAMED, sizeof *c->report->given_up);
     if (!c->reduction || !c->report->kitchens || !c->report->given_up)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;

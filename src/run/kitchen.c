@@ -189,6 +189,9 @@ static int handle(struct kitchen *k, const struct bq_message *message)
     } else if (!k->pool) {
         return 0; /* this kitchen refused the step; others may not know yet */
     } else if (message->kind == BQ_LEASE) {
+        uint64_t n_chunks = k->recipe.plan.n_chunks;
+        if (message->first >= n_chunks || message->count > n_chunks - message->first)
+            return 0; /* no message is trusted */
         k->n_leases++;
         k->wait_total += bq_lookahead_answered(&k->lookahead, bq_now());
         if (!bq_pool_add(k->pool, message->first, message->count))
