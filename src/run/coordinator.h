@@ -3,7 +3,7 @@
 #ifndef BQ_RUN_COORDINATOR_H
 #define BQ_RUN_COORDINATOR_H
 
-#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "adapters/transport.h"
@@ -16,10 +16,10 @@ struct bq_step_options {
     const char *version, *job;
     const char *step_name;
     bool is_bound;
-    bool is_terminal;                /* progress in place, instead of a line a second */
-    bool is_quiet;                   /* no progress */
-    volatile sig_atomic_t *stop;     /* non-zero: asked to stop */
-    const char *volatile *work_file; /* set while there is one that must not stay behind */
+    bool is_terminal;                 /* progress in place, instead of a line a second */
+    bool is_quiet;                    /* no progress */
+    atomic_int *stop;                 /* non-zero: asked to stop */
+    _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */
 };
 
 /* Runs the step; fills the report (to be freed with bq_report_free in any case).

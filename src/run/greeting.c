@@ -47,7 +47,7 @@ static int on_first(uint32_t from, const void *bytes, size_t size, struct bq_hel
                    "kitchen %u speaks another protocol: all ranks must run one build", from);
 }
 
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello, volatile sig_atomic_t *stop,
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello, atomic_int *stop,
              struct bq_error *err)
 {
     uint32_t n = 0;

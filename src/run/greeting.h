@@ -3,7 +3,7 @@
 #ifndef BQ_RUN_GREETING_H
 #define BQ_RUN_GREETING_H
 
-#include <signal.h>
+#include <stdatomic.h>
 
 #include "adapters/transport.h"
 #include "base/error.h"
@@ -14,7 +14,7 @@ struct bq_hello {
     uint32_t n_cores;   /* its share */
     uint32_t n_machine; /* of its machine */
 };
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello, volatile sig_atomic_t *stop,
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello, atomic_int *stop,
              struct bq_error *err);
 
 /* Cores that the first n kitchens may use, each counted once. */

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,10 +28,11 @@ struct bq_session {
 };
 
 /* For the signal handler: whether it was asked to stop, when, and the file to remove if it is asked
- * again. A handler can reach nothing else. The coordinator looks at stop_asked between messages. */
-static volatile sig_atomic_t stop_asked;
-static uint64_t stop_asked_at;
-static const char *volatile work_file;
+ * again. A handler can reach nothing else. The coordinator looks at stop_asked between messages.
+ * Atomic, and not sig_atomic_t, because the handler may run in any thread. */
+static atomic_int stop_asked;
+static _Atomic uint64_t stop_asked_at;
+static _Atomic(const char *) work_file;
 
 static void on_signal(int signal)
 {
@@ -39,8 +41,9 @@ static void on_signal(int signal)
         stop_asked_at = now;
         stop_asked = 1;
     } else if (now - stop_asked_at > 1000000000u) { /* launchers and timeout signal twice at once */
-        if (work_file)
-            unlink(work_file);
+        const char *file = work_file;
+        if (file)
+            unlink(file);
         _Exit(128 + signal);
     }
 }
