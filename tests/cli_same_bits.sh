@@ -54,6 +54,17 @@ assert abs(results["mean"] / field.mean() - 1) < 1e-12
 assert abs(results["variance"] / field.var() - 1) < 1e-9
 END
     check "numpy agrees" /usr/bin/python3 check.py
+    cat >signed.py <<'END'
+import h5py, json, numpy as np, subprocess, sys
+values = [-2**63, 5, 2**63 - 1, -2**62 - 1]
+with h5py.File("signed.h5", "w") as file:
+    file["x"] = np.array(values, dtype=">i8")
+out = subprocess.run([sys.argv[1], "run", "stats.yaml", "-i", "signed.h5:/x", "--chunk", "3", "--json", "-"],
+                     capture_output=True, check=True).stdout
+results = json.loads(out)["results"]
+assert (results["min"], results["max"], results["sum"]) == (min(values), max(values), sum(values)), results
+END
+    check "signed integers are exact" /usr/bin/python3 signed.py "$banquet"
 else
     echo "SKIPPED comparison with numpy: python3-h5py is not installed"
 fi

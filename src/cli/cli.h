@@ -55,6 +55,9 @@ extern const struct argp bq_exec_argp;
  * with an exit code. */
 int bq_launch(uint32_t n_ranks, const struct bq_cli *cli);
 
+/* Where --json cannot be written is better known before hours of work. path may be NULL. */
+int bq_cli_check_json(const char *path, struct bq_error *err);
+
 /* Runs a job over this process and the other ranks, if there are any, and prints each step's
  * report. make() makes the job; it is called at the coordinator alone. Returns the exit code. */
 int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *cli,

@@ -49,7 +49,8 @@ static int check(struct run *r)
     struct bq_resolved resolved;
     struct bq_job *job = read_job(r, &err);
     int code = 0;
-    if (!job || bq_resolve_check(job, r->exec.force, &err) < 0)
+    if (!job || bq_cli_check_json(r->exec.json, &err) < 0 ||
+        bq_resolve_check(job, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_resolve(&resolved, job, &job->steps[0], r->job.n_ranks - 1, r->exec.force, &err) <
              0)

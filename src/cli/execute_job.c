@@ -31,8 +31,7 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
     return options->json ? bq_report_json(report, options->json, err) : 0;
 }
 
-/* Where --json cannot be written is better known before hours of work. */
-static int check_json(const char *path, struct bq_error *err)
+int bq_cli_check_json(const char *path, struct bq_error *err)
 {
     char folder[4096];
     const char *slash = path ? strrchr(path, '/') : NULL;
@@ -71,7 +70,8 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .is_bound = options->is_bound && cli->is_launched,
                                        .is_terminal = has_terminal(cli),
                                        .is_quiet = options->is_quiet};
-        struct bq_job *job = check_json(options->json, &err) < 0 ? NULL : make(context, &err);
+        struct bq_job *job =
+            bq_cli_check_json(options->json, &err) < 0 ? NULL : make(context, &err);
         code = job ? bq_session_run(session, job, &o, show, (void *)options, &err) : (int)err.exit;
         if (err.text[0])
             code = bq_cli_complain(&err);

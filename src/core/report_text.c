@@ -161,8 +161,9 @@ static void write_machinery(const struct bq_report *report, const struct bq_line
     if (report->n_messages)
         bq_line_wrap(lines, "coordinator: ", line);
     if (report->n_discarded)
-        bq_line(lines, "discarded: %s results of chunks that were already finished",
-                bq_text_count(report->n_discarded, n, sizeof n));
+        bq_line(lines, "discarded: %s result%s of chunks that were already finished",
+                bq_text_count(report->n_discarded, n, sizeof n),
+                report->n_discarded == 1 ? "" : "s");
     if (report->n_machines > 1)
         bq_line(lines, "clocks of %u machines agree within %s", report->n_machines,
                 bq_text_seconds((double)report->clock_error_ns * 1e-9, n, sizeof n));
