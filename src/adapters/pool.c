@@ -121,11 +121,6 @@ bool bq_pool_is_stopping(const struct bq_pool *pool)
     return atomic_load_explicit(&pool->is_stopping, memory_order_relaxed);
 }
 
-unsigned bq_pool_n_cooks(const struct bq_pool *pool)
-{
-    return pool->config.n_cooks;
-}
-
 void bq_pool_stop(struct bq_pool *pool)
 {
     atomic_store(&pool->is_stopping, true);

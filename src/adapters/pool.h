@@ -99,6 +99,5 @@ bool bq_pool_is_stopping(const struct bq_pool *pool);
 /* is_team: runs work(arg, part, n_parts) on all cooks at once; returns when all are done. */
 void bq_pool_team(struct bq_pool *pool, void (*work)(void *arg, unsigned part, unsigned n_parts),
                   void *arg);
-unsigned bq_pool_n_cooks(const struct bq_pool *pool);
 
 #endif

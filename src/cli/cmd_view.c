@@ -7,6 +7,7 @@
 #include "adapters/store.h"
 #include "base/heap.h"
 #include "cli/cli.h"
+#include "core/step.h"
 
 #define MAX_PICTURES 4
 #define LONGER_SIDE 640
@@ -131,21 +132,14 @@ static int draw(struct bq_input *input, struct bq_picture *picture, struct bq_er
 
 static int draw_place(const char *text, struct bq_picture *picture, struct bq_error *err)
 {
-    char file[2048];
-    const char *colon = NULL;
-    for (const char *p = text; (p = strstr(p, ":/")); p++)
-        colon = p;
-    if (!colon || colon == text || (size_t)(colon - text) >= sizeof file)
-        return bq_fail(err, BQ_EXIT_USAGE,
-                       "'%.200s' names no dataset; write FILE:/dataset, as in photo.h5:/photo",
-                       text);
-    memcpy(file, text, (size_t)(colon - text));
-    file[colon - text] = 0;
-    struct bq_input *input = bq_input_open(file, colon + 1, err);
-    if (!input)
+    struct bq_place place = {0};
+    if (bq_place_parse(&place, "a dataset", text, 0, err) < 0)
         return -1;
-    int rc = draw(input, picture, err);
+    struct bq_input *input = bq_input_open(place.file, place.dataset, err);
+    int rc = input ? draw(input, picture, err) : -1;
     bq_input_close(input);
+    bq_free(place.file);
+    bq_free(place.dataset);
     return rc;
 }
 

@@ -48,11 +48,6 @@ uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen)
     return n ? n : 1;
 }
 
-void bq_crew_heard(struct bq_crew *crew, uint32_t kitchen, uint64_t now)
-{
-    crew->kitchen[kitchen].heard = now;
-}
-
 bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen)
 {
     return crew->kitchen[kitchen].is_lost;

@@ -25,7 +25,6 @@ void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint
                   uint64_t now);
 /* Chunks that it can have in progress at once; 1 before it joined. */
 uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen);
-void bq_crew_heard(struct bq_crew *crew, uint32_t kitchen, uint64_t now);
 void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen);
 bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen);
 uint32_t bq_crew_n_alive(const struct bq_crew *crew); /* those not lost, joined or not */

@@ -11,7 +11,7 @@ struct kitchen {
     bool is_lost, has_joined, is_waiting, is_starving;
     uint32_t n_cooks, n_held;
     uint64_t in_progress; /* chunks that it can have open at once */
-    uint64_t turn, heard, want;
+    uint64_t turn, want;
     double tau_ns;
     uint32_t next, prev; /* in the line */
     struct bq_held held[BQ_MAX_LEASES];

@@ -161,7 +161,6 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
     if ((has_range || event->kind == BQ_EVENT_FAILED) &&
         (count == 0 || !bq_ledger_has(s->ledger, event->first, count)))
         return;
-    bq_crew_heard(s->crew, event->kitchen, now);
     switch (event->kind) {
     case BQ_EVENT_JOIN:
         bq_crew_join(s->crew, event->kitchen, event->n_cooks, event->count, now);

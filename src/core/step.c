@@ -124,8 +124,8 @@ static const char *place_split(const char *text)
     return at;
 }
 
-static int place_parse(struct bq_place *place, const char *what, const char *text, int line,
-                       struct bq_error *err)
+int bq_place_parse(struct bq_place *place, const char *what, const char *text, int line,
+                   struct bq_error *err)
 {
     const char *at = place_split(text);
     char file[BQ_MAX_PATH];
@@ -281,9 +281,9 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
     case BQ_KEY_NAME:
         return name_set(step, text, err);
     case BQ_KEY_INPUT:
-        return place_parse(&step->input, key, text, line, err);
+        return bq_place_parse(&step->input, key, text, line, err);
     case BQ_KEY_OUTPUT:
-        return place_parse(&step->output, key, text, line, err);
+        return bq_place_parse(&step->output, key, text, line, err);
     case BQ_KEY_CHUNK:
         if (chunk_parse(step, text, err))
             return -1;

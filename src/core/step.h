@@ -53,6 +53,9 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
 /* The same for fields that come in parts. what: the key, for messages. */
 int bq_place_set(struct bq_place *place, const char *what, const char *file, const char *dataset,
                  struct bq_error *err);
+/* "FILE:/dataset". line as in bq_step_set. */
+int bq_place_parse(struct bq_place *place, const char *what, const char *text, int line,
+                   struct bq_error *err);
 int bq_schedule_set(struct bq_schedule *schedule, const char *policy, const char *block,
                     struct bq_error *err); /* block NULL: not given */
 int bq_step_chunk(struct bq_step *step, const char *const *sizes, size_t n, struct bq_error *err);

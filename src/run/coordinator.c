@@ -2,12 +2,10 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "base/heap.h"
-#include "run/merge.h"
 #include "run/outcome.h"
 
 #define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */

@@ -84,6 +84,13 @@ static void warn_about_binding(struct kitchen *k)
                  k->place.n_machine);
 }
 
+/* The cores to pin the cooks to, or NULL: only where the kitchen has enough to itself. */
+static const int *cores(const struct kitchen *k)
+{
+    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
+    return is_bound ? k->place.share : NULL;
+}
+
 static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
 {
     const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
@@ -101,13 +108,12 @@ static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
     k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->n_cooks, why);
     if (!k->executor)
         return -1;
-    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
     struct bq_pool_config config = {.n_cooks = k->n_cooks,
                                     .open = k->recipe.open,
                                     .is_team = k->recipe.is_team,
                                     .is_single = !bq_executor_takes_runs(&k->recipe, kernel),
                                     .result_size = result_size,
-                                    .core = is_bound ? k->place.share : NULL,
+                                    .core = cores(k),
                                     .epoch = epoch,
                                     .bell = k->bell,
                                     .cook = bq_execute,
@@ -152,9 +158,9 @@ static int report(struct kitchen *k)
     if (!r.cooks)
         return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for the report");
     r.n_cooks = k->n_cooks;
-    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
+    const int *core = cores(k);
     for (uint32_t i = 0; i < k->n_cooks; i++) {
-        r.cooks[i].core = is_bound ? k->place.share[i] : -1;
+        r.cooks[i].core = core ? core[i] : -1;
         r.cooks[i].n_chunks = bq_pool_cook_chunks(k->pool, i);
         r.cooks[i].track = *bq_pool_track(k->pool, i);
         r.n_chunks += r.cooks[i].n_chunks;
