@@ -1,0 +1,24 @@
+/* Between stored numbers and the machine's own: byte order, odd widths, half precision. Pure.
+ *
+ * To native, the result is bit-equal to HDF5's conversion (H5Tconvert, H5Dread), NaN payloads
+ * included. From native, float16 is rounded to nearest, ties to even, and overflows to infinity
+ * (IEEE 754); HDF5 1.10 rounds ties away from zero. */
+#ifndef BQ_CORE_NUMBER_H
+#define BQ_CORE_NUMBER_H
+
+#include "core/layout.h"
+
+/* The narrowest native type that holds every value. */
+enum bq_type bq_number_native(const struct bq_number *number);
+
+/* Whether stored and native bytes are the same, so that a copy is a conversion. */
+bool bq_number_is_native(const struct bq_number *number);
+
+/* n stored numbers to the native type of bq_number_native. No overlap, no alignment needed on
+ * either side. */
+void bq_number_read(const struct bq_number *number, const void *stored, void *native, size_t n);
+
+/* And back. Integers of 3, 5, 6 or 7 bytes saturate where the value does not fit. */
+void bq_number_write(const struct bq_number *number, const void *native, void *stored, size_t n);
+
+#endif
