@@ -1,6 +1,6 @@
-/* How a dataset lies in its file: as much of it as a cook needs to make numbers of stored bytes, and
- * stored bytes of numbers, without the HDF5 library. Plain data; it travels in the recipe, so that a
- * kitchen can also decode what it cannot see.
+/* How a dataset lies in its file: as much of it as a cook needs to make numbers of stored bytes,
+ * and stored bytes of numbers, without the HDF5 library. Plain data; it travels in the recipe, so
+ * that a kitchen can also decode what it cannot see.
  *
  * A "stored chunk" is the file's own piece, compressed by itself; a chunk is the job's. */
 #ifndef BQ_CORE_LAYOUT_H
@@ -27,6 +27,20 @@ enum bq_filter_id {
 #undef BQ_FILTER_CODE
 };
 
+/* "deflate"; "?" for one that we do not know. */
+static inline const char *bq_filter_name(uint32_t id)
+{
+    switch (id) {
+#define BQ_FILTER_NAME(code, number, name)                                                         \
+    case number:                                                                                   \
+        return name;
+        BQ_FILTERS(BQ_FILTER_NAME)
+#undef BQ_FILTER_NAME
+    default:
+        return "?";
+    }
+}
+
 struct bq_filter {
     uint32_t id; /* an enum bq_filter_id, or one that we do not know */
     uint32_t n_values;
@@ -43,6 +57,22 @@ struct bq_filters {
 struct bq_number {
     bool is_float, is_big_endian, is_signed;
     uint8_t size; /* bytes */
+};
+
+enum bq_storage {
+    BQ_STORAGE_OTHER,      /* the HDF5 library must read it */
+    BQ_STORAGE_CONTIGUOUS, /* all elements in C order, somewhere in the file */
+    BQ_STORAGE_CHUNKED
+};
+
+struct bq_layout {
+    enum bq_storage storage; /* what follows space is set when it is not OTHER */
+    struct bq_space space;
+    struct bq_number number;
+    struct bq_space chunk; /* CHUNKED: of the stored chunks, not clipped at the edge */
+    struct bq_filters filters;
+    bool has_raw_edges;    /* stored chunks that the dataset's edge clips went through no filter */
+    unsigned char fill[8]; /* of elements that were never written: one native number */
 };
 
 #endif

@@ -1,8 +1,10 @@
 /* Between stored numbers and the machine's own: byte order, odd widths, half precision. Pure.
  *
  * To native, the result is bit-equal to HDF5's conversion (H5Tconvert, H5Dread), NaN payloads
- * included. From native, float16 is rounded to nearest, ties to even, and overflows to infinity
- * (IEEE 754); HDF5 1.10 rounds ties away from zero. */
+ * included: float16 loses them (all bits but the sign are set), the others keep them. From native,
+ * float16 is rounded to nearest, ties to even, overflows to infinity (IEEE 754), and its NaNs are
+ * quiet and keep their sign; HDF5 1.10 rounds ties away from zero and errs near both ends of the
+ * range (65535.99 becomes 32768). */
 #ifndef BQ_CORE_NUMBER_H
 #define BQ_CORE_NUMBER_H
 
