@@ -9,7 +9,7 @@ for command in run plan make kernels demo view; do
     check "help is within 80 columns" bash -c "! '$banquet' $command --help | grep -qE '.{81}'"
 done
 check "kernels" $banquet kernels
-for kernel in brighten stats histogram primes mandelbrot spin oven; do
+for kernel in brighten copy stats sum histogram primes mandelbrot spin oven; do
     check "kernels has $kernel" bash -c "'$banquet' kernels $kernel | grep -q '^$kernel  '"
 done
 

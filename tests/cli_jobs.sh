@@ -17,5 +17,5 @@ for job in "$root"/jobs/*.yaml; do
     same "$name in kitchens" "$(digest $banquet run "$job" "${less[@]}" --force -n 3)" "${one:-no digest}"
     n_jobs=$((n_jobs + 1))
 done
-check "there are jobs" test $n_jobs -ge 7
+check "there are jobs" test $n_jobs -ge 9
 finish

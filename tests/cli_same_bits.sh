@@ -10,14 +10,14 @@ params: {gain: 1.5, offset: -3}
 input: photo.h5:/photo
 output: bright.h5:/photo
 END
-for kernel in stats histogram; do
+for kernel in stats sum histogram; do
     printf 'kernel: %s\ninput: field.h5:/field\nchunk: [1, 17, 50]\n' $kernel >$kernel.yaml
 done
 printf 'params: {exact: true}\n' | cat stats.yaml - >exact.yaml
 printf 'kernel: primes\nparams: {b: 1000003, per_chunk: 3333}\n' >primes.yaml
 printf 'kernel: mandelbrot\nparams: {rows: 200, columns: 123, iterations: 200}\noutput: m.h5:/m\n' >mandelbrot.yaml
 
-for job in brighten stats histogram exact primes mandelbrot; do
+for job in brighten stats sum histogram exact primes mandelbrot; do
     one=$(digest $banquet run $job.yaml --force --cooks 1)
     [ ${#one} = 32 ] || { fail "$job prints a digest"; cat err; }
     for cooks in 2 3; do

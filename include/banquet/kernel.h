@@ -157,7 +157,8 @@ enum bq_kernel_flag {
     BQ_SIMULATED = 4,  /* burns or waits a given time: for demonstrations, reports say so */
     BQ_MAKES = 8,      /* offered by `banquet make` */
     BQ_DIVISIBLE = 16, /* a chunk may be shared by several cooks: part, n_parts */
-    BQ_WAITS = 32      /* may answer BQ_WAIT */
+    BQ_WAITS = 32,     /* may answer BQ_WAIT */
+    BQ_KEEPS = 64      /* every value that it writes is one of the input's: an enum stays one */
 };
 
 struct bq_kernel {

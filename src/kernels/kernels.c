@@ -4,7 +4,9 @@
 
 #define KERNELS(X)                                                                                 \
     X(brighten)                                                                                    \
+    X(copy)                                                                                        \
     X(stats)                                                                                       \
+    X(sum)                                                                                         \
     X(histogram)                                                                                   \
     X(primes)                                                                                      \
     X(mandelbrot)                                                                                  \

@@ -156,14 +156,8 @@ static void present_sums(const struct stats *s, struct bq_sink *sink)
         variance = wide_variance(s->words, layout->n_sum, s->words + layout->n_sum,
                                  layout->n_squares, s->count, 2 * layout->unit);
     }
-    bool is_whole =
-        (s->kind == STATS_UNSIGNED || s->kind == STATS_SIGNED) && !s->words[1] && !s->words[2];
-    bool is_negative = s->kind == STATS_SIGNED && s->words[1] == UINT64_MAX &&
-                       s->words[2] == UINT64_MAX && s->words[0] > INT64_MAX;
-    if (is_whole)
-        sink->integer(sink, "sum", s->words[0]);
-    else if (is_negative)
-        sink->negative(sink, "sum", -(int64_t)(UINT64_MAX - s->words[0]) - 1);
+    if (s->kind == STATS_UNSIGNED || s->kind == STATS_SIGNED)
+        wide_present(sink, "sum", s->words, layout->n_sum);
     else
         sink->real(sink, "sum", sum);
     sink->real(sink, "mean", mean);

@@ -2,7 +2,6 @@
 #include "wide.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <string.h>
 
 /* The words that value << shift touches: three, from word shift / 64 on. */
@@ -85,6 +84,22 @@ double wide_nearest(const uint64_t *w, size_t n, int *exponent)
     lead |= below != 0;
     *exponent = (int)(64 * (top - 1)) - s;
     return is_negative ? -(double)lead : (double)lead;
+}
+
+void wide_present(struct bq_sink *sink, const char *name, const uint64_t *w, size_t n)
+{
+    const bool is_negative = w[n - 1] >> 63;
+    bool is_short = !is_negative || w[0] >> 63; /* all words but the first are copies of the sign */
+    for (size_t i = 1; i < n; i++)
+        is_short = is_short && w[i] == (is_negative ? UINT64_MAX : 0);
+    int exponent;
+    double m = wide_nearest(w, n, &exponent);
+    if (!is_short)
+        sink->real(sink, name, ldexp(m, exponent));
+    else if (is_negative)
+        sink->negative(sink, name, -(int64_t)~w[0] - 1);
+    else
+        sink->integer(sink, name, w[0]);
 }
 
 double wide_variance(const uint64_t *sum, size_t n_sum, const uint64_t *squares, size_t n_squares,
