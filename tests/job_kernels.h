@@ -74,4 +74,48 @@ static inline struct bq_job *read_text(const char *text, struct bq_error *err)
     return read_bytes(text, strlen(text), NULL, err);
 }
 
+/* Jobs that are wrong, and what is said about each. */
+struct wrong {
+    const char *text, *message;
+};
+
+static inline void check_wrong(const struct wrong *wrong, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct bq_error err;
+        struct bq_job *job = read_text(wrong[i].text, &err);
+        CU_ASSERT_PTR_NULL(job);
+        CHECK_TEXT(err.text, wrong[i].message);
+        CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
+        bq_job_destroy(job);
+    }
+}
+#define CHECK_WRONG(table) check_wrong(table, sizeof table / sizeof *table)
+
+/* Reads a job that is right. */
+static inline struct bq_job *read_good(const char *text)
+{
+    struct bq_error err;
+    struct bq_job *job = read_text(text, &err);
+    CHECK_TEXT(err.text, "");
+    CU_ASSERT_PTR_NOT_NULL_FATAL(job);
+    return job;
+}
+
+static inline struct bq_job *read_over(const char *text, const struct bq_override *over,
+                                       struct bq_error *err)
+{
+    return read_bytes(text, strlen(text), over, err);
+}
+
+/* The message when --set is refused, or "". */
+static inline const char *set_message(const char *text, const char *set, struct bq_error *err)
+{
+    struct bq_override over = {.sets = &set, .n_sets = 1};
+    struct bq_job *job = read_over(text, &over, err);
+    CU_ASSERT(job || err->exit == BQ_EXIT_USAGE);
+    bq_job_destroy(job);
+    return err->text;
+}
+
 #endif

@@ -18,6 +18,18 @@
 
 static char folder[] = "/tmp/banquet-store-XXXXXX";
 
+/* Deflate, after shuffle for elements of more than a byte; level 0: no filter. */
+static inline struct bq_filters deflate_filter(unsigned level, size_t size)
+{
+    struct bq_filters filters = {0};
+    if (level && size > 1)
+        filters.list[filters.n++] = (struct bq_filter){.id = BQ_FILTER_SHUFFLE};
+    if (level)
+        filters.list[filters.n++] =
+            (struct bq_filter){.id = BQ_FILTER_DEFLATE, .n_values = 1, .values = {level}};
+    return filters;
+}
+
 /* The last test of a program: files, datasets, groups, attributes and named types. */
 static inline void nothing_is_left_open_in_hdf5(void)
 {

@@ -9,33 +9,6 @@
 
 #include "job_kernels.h"
 
-struct wrong {
-    const char *text, *message;
-};
-
-static void check_wrong(const struct wrong *wrong, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct bq_error err;
-        struct bq_job *job = read_text(wrong[i].text, &err);
-        CU_ASSERT_PTR_NULL(job);
-        CHECK_TEXT(err.text, wrong[i].message);
-        CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
-        bq_job_destroy(job);
-    }
-}
-#define CHECK_WRONG(table) check_wrong(table, sizeof table / sizeof *table)
-
-/* Reads a job that is right. */
-static struct bq_job *read_good(const char *text)
-{
-    struct bq_error err;
-    struct bq_job *job = read_text(text, &err);
-    CHECK_TEXT(err.text, "");
-    CU_ASSERT_PTR_NOT_NULL_FATAL(job);
-    return job;
-}
-
 /* -- right ones --------------------------------------------------------------------------- */
 
 static void small_job(void)
@@ -60,6 +33,9 @@ static void small_job(void)
     CU_ASSERT_EQUAL(step->open, 1);
     CU_ASSERT_FALSE(step->is_team);
     CU_ASSERT_EQUAL(step->delivery, BQ_DELIVERY_AUTO);
+    CU_ASSERT_EQUAL(step->memory, 0);
+    CU_ASSERT_EQUAL(step->on_error, BQ_ON_ERROR_STOP);
+    CU_ASSERT_PTR_NULL(bq_output_wish_given(&step->wish));
     CU_ASSERT_EQUAL(step->line, 1);
     CU_ASSERT_EQUAL(step->kernel_line, 1);
     bq_job_destroy(job);
@@ -83,7 +59,9 @@ static void full_job(void)
                                    "cooks: 3\n"
                                    "open: 4096\n"
                                    "team: false\n"
-                                   "delivery: shared\n");
+                                   "delivery: shared\n"
+                                   "memory: 1.5 GiB\n"
+                                   "on_error: skip\n");
     const struct bq_step *step = job->steps;
     CHECK_TEXT(step->name, "first");
     CU_ASSERT_EQUAL(step->params[0].r, 1.5);
@@ -104,6 +82,9 @@ static void full_job(void)
     CU_ASSERT_EQUAL(step->cooks, 3);
     CU_ASSERT_EQUAL(step->open, 4096);
     CU_ASSERT_EQUAL(step->delivery, BQ_DELIVERY_SHARED);
+    CU_ASSERT_EQUAL(step->memory, 3 * (UINT64_C(1) << 29));
+    CU_ASSERT_EQUAL(step->memory_line, 18);
+    CU_ASSERT_EQUAL(step->on_error, BQ_ON_ERROR_SKIP);
     CU_ASSERT_EQUAL(step->line, 2);
     CU_ASSERT_EQUAL(step->kernel_line, 3);
     bq_job_destroy(job);
@@ -251,7 +232,7 @@ static void wrong_keys(void)
         {"kernal: oven\n", "job.yaml:1: key 'kernal' is not known; did you mean 'kernel'?"},
         {"kernel: oven\ntemperature: 1\n",
          "job.yaml:2: key 'temperature' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, steps"},
+         "chunk, schedule, cooks, open, team, delivery, memory, on_error, steps"},
         {"kernel: oven\n[a]: 1\n", "job.yaml:2: a key must be text, not a list or a map"},
         {"kernel: stats\ninput:\n  fil: a.h5\n",
          "job.yaml:3: input has no key 'fil'; did you mean 'file'?"},
@@ -262,7 +243,7 @@ static void wrong_keys(void)
         {"kernel: oven\n<<: 3\n", "job.yaml:2: '<<' must name a map or a list of maps"},
         {"\"tab\\there\": 1\n",
          "job.yaml:1: key 'tab?here' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, steps"},
+         "chunk, schedule, cooks, open, team, delivery, memory, on_error, steps"},
     };
     CHECK_WRONG(wrong);
 }
@@ -296,7 +277,19 @@ static void wrong_types(void)
         {"kernel: oven\nopen: 4097\n", "job.yaml:2: open must be from 1 to 4096, not '4097'"},
         {"kernel: oven\nteam: yes\n", "job.yaml:2: team must be true or false, not 'yes'"},
         {"kernel: oven\ndelivery: post\n",
-         "job.yaml:2: delivery must be auto or shared, not 'post'"},
+         "job.yaml:2: delivery must be auto, shared or coordinator, not 'post'"},
+        {"kernel: oven\ndelivery: cordinator\n",
+         "job.yaml:2: delivery must be auto, shared or coordinator, not 'cordinator'; did you mean "
+         "'coordinator'?"},
+        {"kernel: oven\ndelivery: [auto]\n",
+         "job.yaml:2: delivery must be auto, shared or coordinator, not a list"},
+        {"kernel: oven\non_error: ignore\n",
+         "job.yaml:2: on_error must be stop or skip, not 'ignore'"},
+        {"kernel: oven\non_error:\n", "job.yaml:2: on_error must be stop or skip, not nothing"},
+        {"kernel: oven\non_error: Skip\n",
+         "job.yaml:2: on_error must be stop or skip, not 'Skip'; did you mean 'skip'?"},
+        {"kernel: oven\non-error: skip\n",
+         "job.yaml:2: key 'on-error' is not known; did you mean 'on_error'?"},
         {"kernel: oven\nname: {a: 1}\n", "job.yaml:2: name must be text, not a map"},
         {"kernel: oven\nname: a.b\n",
          "job.yaml:2: name must be 1 to 64 characters without . = : and /, not 'a.b'"},

@@ -14,10 +14,12 @@
 static const char *const seeds[] = {
     ("# comment\nname: first\nkernel: brighten\nparams: {gain: 1.5, offset: -.inf, steps: 1e6}\n"
      "input: {file: photo.h5, dataset: /photo}\noutput: out.h5:/photo\nchunk: [512, 256]\n"
-     "schedule: {policy: dynamic, block: 4}\ncooks: 3\nopen: 40\nteam: false\ndelivery: shared\n"),
+     "schedule: {policy: dynamic, block: 4}\ncooks: 3\nopen: 40\nteam: false\ndelivery: shared\n"
+     "memory: 1.5 GiB\non_error: skip\n"),
     ("steps:\n  - &one\n    name: light\n    kernel: brighten\n    params: &p\n      gain: 2\n"
      "    input: &in a.h5:/x\n    chunk: 8x8\n  - <<: *one\n    name: two\n    params: {<<: *p}\n"
-     "    input: *in\n    schedule: cyclic:2\n  - {<<: [*one], name: three, delivery: auto}\n"),
+     "    input: *in\n    schedule: cyclic:2\n  - {<<: [*one], name: three, delivery: auto,\n"
+     "     output: {file: o.h5, dataset: d, compress: zstd:19, shuffle: auto, layout: sharded}}\n"),
     ("%YAML 1.2\n---\n? kernel\n: \"ov\\x65n\"\n? params\n: n: !!int 3\n  heat: >-\n    40\n"
      "  wait_ms: '2'\n...\n"),
 };
@@ -81,7 +83,7 @@ static void random_texts(void)
     printf("(BQ_SEED=%llu) ", (unsigned long long)seed);
     for (long i = 0; i < n_rounds; i++) {
         struct bq_error err;
-        char text[1000];
+        char text[1200];
         const char *from = seeds[next_random(&random) % 3];
         size_t n = strlen(from);
         memcpy(text, from, n);

@@ -14,22 +14,6 @@
     "  - {name: light, kernel: brighten, input: a.h5:/x}\n"                                        \
     "  - {name: sum, kernel: stats, input: b.h5:/x}\n"
 
-static struct bq_job *read_over(const char *text, const struct bq_override *over,
-                                struct bq_error *err)
-{
-    return read_bytes(text, strlen(text), over, err);
-}
-
-/* The message when --set is refused, or "". */
-static const char *set_message(const char *text, const char *set, struct bq_error *err)
-{
-    struct bq_override over = {.sets = &set, .n_sets = 1};
-    struct bq_job *job = read_over(text, &over, err);
-    CU_ASSERT(job || err->exit == BQ_EXIT_USAGE);
-    bq_job_destroy(job);
-    return err->text;
-}
-
 static void input_from_outside(void)
 {
     struct bq_error err;
@@ -53,10 +37,12 @@ static void flags_win(void)
                                .schedule = "dynamic:16",
                                .cooks = "5",
                                .open = "6",
+                               .memory = "512MiB",
                                .sets = sets,
                                .n_sets = 4};
     struct bq_job *job = read_over(
-        "kernel: brighten\ninput: a.h5:/x\nparams: {gain: 2}\nchunk: [2]\ncooks: 1\n", &over, &err);
+        "kernel: brighten\ninput: a.h5:/x\nparams: {gain: 2}\nchunk: [2]\ncooks: 1\nmemory: 4GB\n",
+        &over, &err);
     CHECK_TEXT(err.text, "");
     CU_ASSERT_PTR_NOT_NULL_FATAL(job);
     const struct bq_step *step = job->steps;
@@ -67,6 +53,8 @@ static void flags_win(void)
     CU_ASSERT_EQUAL(step->schedule.block, 16);
     CU_ASSERT_EQUAL(step->cooks, 5);
     CU_ASSERT_EQUAL(step->open, 6);
+    CU_ASSERT_EQUAL(step->memory, UINT64_C(512) << 20);
+    CU_ASSERT_EQUAL(step->memory_line, 0);
     CU_ASSERT_EQUAL(step->params[0].r, 4);
     CU_ASSERT_EQUAL(step->param_line[0], 0);
     CU_ASSERT_EQUAL(step->params[2].i, -2000);
@@ -76,7 +64,7 @@ static void flags_win(void)
 static void all_steps(void)
 {
     struct bq_error err;
-    struct bq_override over = {.schedule = "static", .cooks = "2", .open = "3"};
+    struct bq_override over = {.schedule = "static", .cooks = "2", .open = "3", .memory = "1GiB"};
     struct bq_job *job = read_over(TWO_STEPS, &over, &err);
     CHECK_TEXT(err.text, "");
     CU_ASSERT_PTR_NOT_NULL_FATAL(job);
@@ -84,6 +72,7 @@ static void all_steps(void)
         CU_ASSERT_EQUAL(job->steps[i].schedule.policy, BQ_STATIC);
         CU_ASSERT_EQUAL(job->steps[i].cooks, 2);
         CU_ASSERT_EQUAL(job->steps[i].open, 3);
+        CU_ASSERT_EQUAL(job->steps[i].memory, UINT64_C(1) << 30);
     }
     bq_job_destroy(job);
 }
@@ -124,6 +113,9 @@ static void wrong_flags(void)
         {"kernel: oven\n",
          {.cooks = "many"},
          "--cooks many: cooks must be a whole number, not 'many'"},
+        {"kernel: oven\n",
+         {.memory = "lots"},
+         "--memory lots: memory must be a size such as 512MiB or 2GiB, or auto, not 'lots'"},
         {"kernel: oven\n", {.open = "0"}, "--open 0: open must be from 1 to 4096, not '0'"},
         {"kernel: oven\n",
          {.chunk = "0x5"},
@@ -178,7 +170,7 @@ static void wrong_sets(void)
         {TWO_STEPS, "lihgt.params.gain=1",
          "--set lihgt.params.gain=1: no step is named 'lihgt'; did you mean 'light'?"},
         {TWO_STEPS, "cellar.cooks=1",
-         "--set cellar.cooks=1: no step is named 'cellar'; known: light, sum, params"},
+         "--set cellar.cooks=1: no step is named 'cellar'; known: light, sum, params, output"},
         {TWO_STEPS, "sum.params.gain=1",
          "--set sum.params.gain=1: kernel 'stats' has no parameter 'gain'; known: exact"},
         {TWO_STEPS, "sum.name=light",
@@ -222,6 +214,14 @@ static void failed_set_changes_nothing(void)
     CU_ASSERT_EQUAL(bq_step_set(step, "chunk", "4x0", 9, &err), -1);
     CU_ASSERT_EQUAL(bq_step_set(step, "input", "a.h5", 9, &err), -1);
     CU_ASSERT_EQUAL(bq_step_set(step, "name", "", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "memory", "1 parsec", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "on_error", "", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "delivery", "", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "output.compress", "gzip:10", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "output.compress", "lz4:1", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "output.shuffle", "maybe", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "output.layout", "", 9, &err), -1);
+    CU_ASSERT_EQUAL(bq_step_set(step, "output.", "", 9, &err), -1);
     CU_ASSERT_EQUAL(memcmp(step, &before, sizeof before), 0);
     bq_job_destroy(job);
 }
@@ -294,7 +294,7 @@ static void quotes(void)
 static const struct test tests[] = {
     {"an input may come from the command line alone", input_from_outside},
     {"the command line wins over the file, and the last --set over the others", flags_win},
-    {"schedule, cooks and open go to all steps", all_steps},
+    {"schedule, cooks, open and memory go to all steps", all_steps},
     {"--set with a step's name changes that step alone", one_of_several},
     {"a wrong flag is told with the flag", wrong_flags},
     {"a wrong --set is told with the nearest right one", wrong_sets},

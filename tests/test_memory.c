@@ -183,10 +183,12 @@ static bool make_executor(struct bq_error *err)
         .has_output = true, .open = 2, .out_type = BQ_F32, .acc_size = 40, .n_kitchens = 1};
     struct bq_space space = {.rank = 2, .extent = {100, 100}};
     CU_ASSERT_EQUAL(bq_plan_make(&recipe.plan, &space, (uint64_t[]){10, 10}, NULL), 0);
-    struct bq_executor *x = bq_executor_create(&recipe, &kernel, 1, 3, err);
+    struct bq_executor *x = bq_executor_create(&recipe, &kernel, 1, 1, err);
+    unsigned n_cooks = 3, n_slots;
+    bool is_made = x && bq_executor_prepare(x, &n_cooks, &n_slots, 1 << 20, err) == 0;
     CU_ASSERT(!x || bq_executor_is_settled(x));
     bq_executor_destroy(x);
-    return x != NULL;
+    return is_made;
 }
 
 static void an_executor_survives_any_failed_allocation(void)

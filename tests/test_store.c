@@ -96,7 +96,7 @@ static void take_a_trip(enum bq_type type, hid_t stored, const struct bq_space *
                                   .type = type,
                                   .space = *space,
                                   .chunk = *chunk,
-                                  .gzip = gzip,
+                                  .filters = deflate_filter(gzip, size),
                                   .like = like};
     struct trip trip = {.output = bq_output_create(&spec, &err),
                         .space = space,
@@ -154,7 +154,7 @@ static void an_empty_dataset_is_read_and_written(void)
                                   .type = BQ_F32,
                                   .space = space,
                                   .chunk = chunk,
-                                  .gzip = 4};
+                                  .filters = deflate_filter(4, 4)};
     struct bq_output *output = bq_output_create(&spec, &err);
     CU_ASSERT_FATAL(output != NULL);
     CU_ASSERT_EQUAL(bq_output_write(output, (uint64_t[]){0, 0}, (uint64_t[]){0, 4}, NULL, &err), 0);
@@ -434,8 +434,8 @@ static void a_dataset_that_is_not_numeric_is_refused(void)
     expect_refusal("zoo.h5", "names",
                    "zoo.h5:/names: holds text; kernels work on integers and floating point");
     expect_refusal("zoo.h5", "records",
-                   "zoo.h5:/records: holds records (a compound type); kernels work on integers and "
-                   "floating point");
+                   "zoo.h5:/records: holds records (a compound type); name a field of them, as in "
+                   "/table.temperature");
     expect_refusal("zoo.h5", "links",
                    "zoo.h5:/links: holds references to other objects; kernels work on integers and "
                    "floating point");

@@ -104,11 +104,9 @@ static void a_shape_that_makes_no_sense_is_refused(void)
     spec.dataset = "maps/";
     expect_refusal(&spec, "out.h5: 'maps/' does not name a dataset");
     spec.dataset = "data";
-    spec.gzip = 4;
-    expect_refusal(&spec, "out.h5: gzip needs chunks; 'data' would have none");
-    spec.gzip = 10;
-    expect_refusal(&spec, "out.h5: gzip level 10; the levels are 1 to 9");
-    spec.gzip = 0;
+    spec.filters = deflate_filter(4, 4);
+    expect_refusal(&spec, "out.h5: compression needs chunks; 'data' would have none");
+    spec.filters.n = 0;
     spec.chunk = (struct bq_space){1, {4}};
     expect_refusal(&spec,
                    "out.h5: 'data' has 2 dimensions; its chunk needs as many, each at least 1");
@@ -272,7 +270,7 @@ static void equal_runs_make_equal_files(void)
         struct bq_output_spec spec = plain(in_folder(i ? "second.h5" : "first.h5"));
         spec.dataset = "a/b/data";
         spec.chunk = (struct bq_space){2, {3, 100}}; /* clipped to the extent */
-        spec.gzip = 4;
+        spec.filters = deflate_filter(4, 4);
         struct bq_output *output = create(&spec);
         write_all(output, 9);
         CU_ASSERT_EQUAL(bq_output_note(output, "made", "by hand", &err), 0);
@@ -351,7 +349,7 @@ static int fill_the_disk(rlim_t limit, unsigned gzip, const char *want)
         data[i] = (uint16_t)((noise = noise * 1664525 + 1013904223) >> 16);
     spec.space = (struct bq_space){2, {gzip ? 512 : 1024, 512}};
     spec.chunk = gzip ? (struct bq_space){2, {256, 256}} : none;
-    spec.gzip = gzip;
+    spec.filters = deflate_filter(gzip, bq_type_size(spec.type));
     signal(SIGXFSZ, SIG_IGN);
     struct bq_output *output = bq_output_create(&spec, &err);
     if (!output || setrlimit(RLIMIT_FSIZE, &rlimit) != 0)

@@ -23,7 +23,10 @@ static struct bq_message examples[] = {
     {.kind = BQ_REQUEST, .step = 3, .count = 17, .tau_ns = 1.5, .wait_ns = -0.0},
     {.kind = BQ_RESULT, .step = 3, .n = 2, .data_size = 1u << 30},
     {.kind = BQ_DROPPED, .step = 3, .first = 5, .count = 6},
-    {.kind = BQ_FAILED, .step = 3, .first = 99, .text = ""},
+    {.kind = BQ_FAILED, .step = 3, .n = 1, .first = 99, .text = ""},
+    {.kind = BQ_FETCH, .step = 3, .first = 17},
+    {.kind = BQ_STORED, .step = 3, .first = UINT64_MAX},
+    {.kind = BQ_NOT_STORED, .step = 3, .first = 5, .text = "a disk error"},
     {.kind = BQ_REVOKE, .step = 3, .first = 0, .count = 0},
     {.kind = BQ_CLOSE, .step = 4},
     {.kind = BQ_REPORT, .step = 5},
@@ -61,7 +64,7 @@ static void every_message_comes_back_as_it_was(void)
         CU_ASSERT_EQUAL(get(bytes, n, &m), 0);
         CU_ASSERT(memcmp(&m, &examples[i], sizeof m) == 0);
     }
-    CU_ASSERT_EQUAL(N_EXAMPLES, BQ_BYE);
+    CU_ASSERT_EQUAL(N_EXAMPLES, BQ_NOT_STORED);
 }
 
 static void the_longest_texts_fit_the_fixed_part(void)
@@ -120,7 +123,8 @@ static void unknown_kinds_are_refused(void)
     for (unsigned kind = 0; kind < 256; kind++) {
         unsigned char bytes[BQ_WIRE_FIXED] = {(unsigned char)kind};
         struct bq_message m;
-        CU_ASSERT_EQUAL(get(bytes, sizeof bytes, &m), kind >= BQ_HELLO && kind <= BQ_BYE ? 0 : -1);
+        CU_ASSERT_EQUAL(get(bytes, sizeof bytes, &m),
+                        kind >= BQ_HELLO && kind <= BQ_NOT_STORED ? 0 : -1);
     }
 }
 
@@ -231,7 +235,11 @@ static struct bq_recipe example_recipe(void)
                           .file = "in.h5",
                           .dataset = "/a/b",
                           .file_bytes = 1u << 20,
-                          .file_mtime_ns = 77,
+                          .identity = {77, UINT64_MAX},
+                          .delivery = BQ_DELIVERY_COORDINATOR,
+                          .on_error = BQ_ON_ERROR_SKIP,
+                          .memory = UINT64_C(1) << 40,
+                          .has_output = true,
                           .in_type = BQ_F32,
                           .out_type = BQ_U8,
                           .acc_size = 96,
@@ -245,7 +253,40 @@ static struct bq_recipe example_recipe(void)
     r.params[1].r = inf;
     struct bq_space space = {.rank = 3, .extent = {100, 20, 7}};
     CU_ASSERT_EQUAL(bq_plan_make(&r.plan, &space, (uint64_t[]){30, 20, 2}, NULL), 0);
+    r.layout = (struct bq_layout){
+        .storage = BQ_STORAGE_CHUNKED,
+        .space = space,
+        .number = {.is_float = true, .is_big_endian = true, .size = 2},
+        .chunk = {.rank = 3, .extent = {15, 20, 1}},
+        .filters = {.n = 2,
+                    .list = {{.id = BQ_FILTER_SHUFFLE, .n_values = 1, .values = {2}},
+                             {.id = BQ_FILTER_BITSHUFFLE, .n_values = 8, .values = {8, 7, 6, 5}}}},
+        .has_raw_edges = true,
+        .fill = {1, 2, 3, 4, 5, 6, 7, 8}};
+    r.output.how = BQ_OUTPUT_DIRECT;
+    strcpy(r.output.work, "/data/.out.h5.banquet-x7Qd2a");
+    strcpy(r.output.file, "out.h5");
+    strcpy(r.output.dataset, "/a/b");
+    r.output.layout =
+        (struct bq_layout){.storage = BQ_STORAGE_CONTIGUOUS, .space = space, .number = {.size = 1}};
     return r;
+}
+
+static bool layouts_are_equal(const struct bq_layout *a, const struct bq_layout *b)
+{
+    bool are = a->storage == b->storage && a->number.is_float == b->number.is_float &&
+               a->number.is_big_endian == b->number.is_big_endian &&
+               a->number.is_signed == b->number.is_signed && a->number.size == b->number.size &&
+               a->chunk.rank == b->chunk.rank && a->filters.n == b->filters.n &&
+               a->has_raw_edges == b->has_raw_edges && memcmp(a->fill, b->fill, 8) == 0;
+    for (int i = 0; are && i < a->chunk.rank; i++)
+        are = a->chunk.extent[i] == b->chunk.extent[i];
+    for (uint32_t i = 0; are && i < a->filters.n; i++) {
+        const struct bq_filter *x = &a->filters.list[i], *y = &b->filters.list[i];
+        are = x->id == y->id && x->n_values == y->n_values &&
+              memcmp(x->values, y->values, x->n_values * sizeof *x->values) == 0;
+    }
+    return are;
 }
 
 static size_t put_recipe(const struct bq_recipe *recipe, unsigned char *bytes, size_t size)
@@ -280,9 +321,17 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.plan.n_chunks == in.plan.n_chunks && out.plan.grid[2] == 4);
     CU_ASSERT(out.params[0].i == -5 && out.params[1].r == inf);
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
-    CU_ASSERT(out.is_team && out.is_bound && out.has_input && !out.has_output);
+    CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);
     CU_ASSERT(out.open == 2 && out.n_cooks == 4 && out.n_kitchens == 3 && out.acc_size == 96);
-    CU_ASSERT(out.file_bytes == 1u << 20 && out.file_mtime_ns == 77);
+    CU_ASSERT(out.file_bytes == 1u << 20 && out.identity[0] == 77 && out.identity[1] == UINT64_MAX);
+    CU_ASSERT(out.delivery == BQ_DELIVERY_COORDINATOR && out.on_error == BQ_ON_ERROR_SKIP);
+    CU_ASSERT(out.memory == UINT64_C(1) << 40 && out.output.how == BQ_OUTPUT_DIRECT);
+    CHECK_TEXT(out.output.work, in.output.work);
+    CHECK_TEXT(out.output.file, in.output.file);
+    CHECK_TEXT(out.output.dataset, in.output.dataset);
+    CU_ASSERT(layouts_are_equal(&out.layout, &in.layout));
+    CU_ASSERT(layouts_are_equal(&out.output.layout, &in.output.layout));
+    CU_ASSERT_EQUAL(out.layout.space.extent[2], 7);
     for (size_t cut = 0; cut < n; cut++)
         CU_ASSERT_EQUAL(get_recipe(bytes, cut, &out), -1);
 }
@@ -295,6 +344,14 @@ static void the_longest_recipe_fits_the_message_of_a_step(void)
     memset(r.kernel, 'k', sizeof r.kernel - 1);
     memset(r.file, 'f', sizeof r.file - 1);
     memset(r.dataset, 'd', sizeof r.dataset - 1);
+    memset(r.output.work, 'w', sizeof r.output.work - 1);
+    memset(r.output.file, 'f', sizeof r.output.file - 1);
+    memset(r.output.dataset, 'd', sizeof r.output.dataset - 1);
+    r.layout.chunk.rank = r.output.layout.chunk.rank = 8;
+    r.layout.filters.n = r.output.layout.filters.n = BQ_MAX_FILTERS;
+    for (int i = 0; i < BQ_MAX_FILTERS; i++)
+        r.layout.filters.list[i].n_values = r.output.layout.filters.list[i].n_values =
+            BQ_MAX_FILTER_VALUES;
     r.n_params = BQ_MAX_PARAMS;
     struct bq_space space = {.rank = 8, .extent = {2, 2, 2, 2, 2, 2, 2, 2}};
     CU_ASSERT_EQUAL(bq_plan_make(&r.plan, &space, space.extent, NULL), 0);
@@ -307,7 +364,7 @@ static void impossible_recipes_are_refused(void)
 {
     static unsigned char bytes[sizeof(struct bq_recipe)];
     static struct bq_recipe r, out;
-    for (int what = 0; what < 9; what++) {
+    for (int what = 0; what < 15; what++) {
         r = example_recipe();
         switch (what) {
         case 0:
@@ -333,6 +390,25 @@ static void impossible_recipes_are_refused(void)
             break;
         case 7:
             r.plan.space.rank = 0;
+            break;
+        case 8:
+            r.layout.number.size = 4; /* float32: not what in_type says */
+            r.in_type = BQ_F64;
+            break;
+        case 9:
+            r.layout.number.size = 3;
+            break;
+        case 10:
+            r.layout.chunk.extent[1] = 0;
+            break;
+        case 11:
+            r.layout.chunk.rank = 2;
+            break;
+        case 12:
+            r.layout.chunk.extent[0] = r.layout.chunk.extent[1] = UINT64_C(1) << 31;
+            break;
+        case 13:
+            r.layout.storage = (enum bq_storage)9;
             break;
         default:
             r.plan.space.extent[0] = r.plan.space.extent[1] = UINT64_C(1) << 40;
@@ -468,7 +544,7 @@ static void hostile_counts_in_a_report_are_refused(void)
     example_report(&k, cooks);
     size_t n = put_report(&k, bytes, sizeof bytes);
     size_t at = 4 + 4 + strlen(k.host) + 4; /* of n_cooks */
-    size_t bins = at + 4 + 4 + 7 * 8 + 4 + strlen(k.warning) + 4 + 8 + 8;
+    size_t bins = at + 4 + 4 + 9 * 8 + 2 + 4 + strlen(k.warning) + 4 + 8 + 8;
     CU_ASSERT(bytes[at] == 2 && bytes[bins] == cooks[0].track.n_bins);
     for (unsigned hostile = 1; hostile <= 0xff; hostile += 2) {
         bytes[at + 1] = (unsigned char)hostile;

@@ -34,9 +34,26 @@ static int text_read(struct bq_yaml *yaml, struct bq_step *step, const char *key
     return 0;
 }
 
-/* A map of two texts, in the order of names; a text that is not there stays NULL. */
-static int parts_read(struct bq_yaml *yaml, const struct bq_yaml_pair *field,
-                      const char *const names[2], const char *texts[2], int lines[2],
+#define MAX_PARTS 5
+
+/* A map of texts under known names; a text that is not there stays NULL. */
+struct parts {
+    const char *const *names;
+    size_t n;
+    const char *texts[MAX_PARTS];
+    int lines[MAX_PARTS];
+};
+
+static int part_find(const struct parts *parts, const char *name)
+{
+    for (size_t i = 0; i < parts->n; i++) {
+        if (strcmp(name, parts->names[i]) == 0)
+            return (int)i;
+    }
+    return -1;
+}
+
+static int parts_read(struct bq_yaml *yaml, const struct bq_yaml_pair *field, struct parts *parts,
                       struct bq_error *err)
 {
     struct bq_yaml_pair pairs[BQ_YAML_MAX_KEYS];
@@ -44,40 +61,67 @@ static int parts_read(struct bq_yaml *yaml, const struct bq_yaml_pair *field,
     if (bq_yaml_map(yaml, &field->value, pairs, &n, err))
         return -1;
     for (size_t i = 0; i < n; i++) {
-        size_t at = strcmp(pairs[i].key, names[0]) == 0 ? 0 : 1;
-        if (strcmp(pairs[i].key, names[at]) != 0) {
+        int at = part_find(parts, pairs[i].key);
+        if (at < 0) {
             char quote[BQ_QUOTE], hint[MAX_HINT];
             bq_fail(err, BQ_EXIT_USAGE, "%s has no key %s%s", field->key,
                     bq_quote(pairs[i].key, quote, sizeof quote),
-                    bq_hint(pairs[i].key, names, 2, hint, sizeof hint));
+                    bq_hint(pairs[i].key, parts->names, parts->n, hint, sizeof hint));
             return bq_yaml_at(yaml, pairs[i].line, err);
         }
         if (pairs[i].value.kind != BQ_YAML_TEXT)
-            return bq_job_field_wrong(yaml, names[at], "a text", &pairs[i].value, err);
-        texts[at] = bq_yaml_text(yaml, &pairs[i].value, err);
-        if (!texts[at])
+            return bq_job_field_wrong(yaml, parts->names[at], "a text", &pairs[i].value, err);
+        parts->texts[at] = bq_yaml_text(yaml, &pairs[i].value, err);
+        if (!parts->texts[at])
             return -1;
-        lines[at] = pairs[i].line;
+        parts->lines[at] = pairs[i].line;
     }
     return 0;
 }
 
+/* The first two parts. */
 static int place_read(struct bq_yaml *yaml, struct bq_place *place, const struct bq_yaml_pair *pair,
+                      struct parts *parts, struct bq_error *err)
+{
+    if (parts_read(yaml, pair, parts, err))
+        return -1;
+    const char *file = parts->texts[0], *dataset = parts->texts[1];
+    if (!file || !dataset) {
+        bq_fail(err, BQ_EXIT_USAGE, "%s names no %s; write {file: FILE, dataset: /dataset}",
+                pair->key, parts->names[file ? 1 : 0]);
+        return bq_yaml_at(yaml, pair->line, err);
+    }
+    if (bq_place_set(place, pair->key, file, dataset, err))
+        return bq_yaml_at(yaml, parts->lines[*file ? 1 : 0], err);
+    place->line = pair->line;
+    return 0;
+}
+
+static int input_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *pair,
                       struct bq_error *err)
 {
     static const char *const names[] = {"file", "dataset"};
-    const char *texts[2] = {NULL, NULL};
-    int lines[2] = {0};
-    if (parts_read(yaml, pair, names, texts, lines, err))
+    struct parts parts = {.names = names, .n = 2};
+    return place_read(yaml, &step->input, pair, &parts, err);
+}
+
+static int output_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *pair,
+                       struct bq_error *err)
+{
+    static const char *const names[] = {"file", "dataset",
+#define PART_NAME(code, key) key,
+                                        BQ_OUTPUT_PARTS(PART_NAME)
+#undef PART_NAME
+    };
+    struct parts parts = {.names = names, .n = 2 + BQ_N_OUTPUT_PARTS};
+    _Static_assert(2 + BQ_N_OUTPUT_PARTS <= MAX_PARTS, "parts have room");
+    if (place_read(yaml, &step->output, pair, &parts, err))
         return -1;
-    if (!texts[0] || !texts[1]) {
-        bq_fail(err, BQ_EXIT_USAGE, "%s names no %s; write {file: FILE, dataset: /dataset}",
-                pair->key, names[texts[0] ? 1 : 0]);
-        return bq_yaml_at(yaml, pair->line, err);
+    for (size_t i = 2; i < parts.n; i++) {
+        if (parts.texts[i] &&
+            bq_output_wish_set(&step->wish, names[i], parts.texts[i], parts.lines[i], err))
+            return bq_yaml_at(yaml, parts.lines[i], err);
     }
-    if (bq_place_set(place, pair->key, texts[0], texts[1], err))
-        return bq_yaml_at(yaml, lines[*texts[0] ? 1 : 0], err);
-    place->line = pair->line;
     return 0;
 }
 
@@ -86,18 +130,18 @@ static int schedule_read(struct bq_yaml *yaml, struct bq_schedule *schedule,
                          const struct bq_yaml_pair *pair, struct bq_error *err)
 {
     static const char *const names[] = {"policy", "block"};
-    const char *texts[2] = {NULL, NULL};
-    int lines[2] = {0};
-    if (parts_read(yaml, pair, names, texts, lines, err))
+    struct parts parts = {.names = names, .n = 2};
+    if (parts_read(yaml, pair, &parts, err))
         return -1;
-    if (!texts[0]) {
+    const char *policy = parts.texts[0], *block = parts.texts[1];
+    if (!policy) {
         bq_fail(err, BQ_EXIT_USAGE, "schedule names no policy; write {policy: dynamic, block: 4}");
         return bq_yaml_at(yaml, pair->line, err);
     }
-    if (bq_schedule_set(schedule, texts[0], NULL, err))
-        return bq_yaml_at(yaml, lines[0], err);
-    if (bq_schedule_set(schedule, texts[0], texts[1], err))
-        return bq_yaml_at(yaml, lines[1], err);
+    if (bq_schedule_set(schedule, policy, NULL, err))
+        return bq_yaml_at(yaml, parts.lines[0], err);
+    if (bq_schedule_set(schedule, policy, block, err))
+        return bq_yaml_at(yaml, parts.lines[1], err);
     return 0;
 }
 
@@ -157,9 +201,9 @@ int bq_job_field_read(struct bq_yaml *yaml, struct bq_step *step, const struct b
     if (kind == BQ_YAML_TEXT || key == BQ_KEY_STEPS)
         return text_read(yaml, step, pair->key, pair, err);
     if (key == BQ_KEY_INPUT && kind == BQ_YAML_MAP)
-        return place_read(yaml, &step->input, pair, err);
+        return input_read(yaml, step, pair, err);
     if (key == BQ_KEY_OUTPUT && kind == BQ_YAML_MAP)
-        return place_read(yaml, &step->output, pair, err);
+        return output_read(yaml, step, pair, err);
     if (key == BQ_KEY_SCHEDULE && kind == BQ_YAML_MAP)
         return schedule_read(yaml, &step->schedule, pair, err);
     if (key == BQ_KEY_CHUNK && kind == BQ_YAML_LIST)

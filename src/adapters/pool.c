@@ -27,6 +27,7 @@ static int cook_create(struct bq_pool *pool, unsigned index)
     cook->pool = pool;
     cook->index = index;
     cook->slots = bq_alloc(pool->config.open, sizeof *cook->slots);
+    cook->most_used = pool->config.open;
     cook->results = bq_alloc(pool->config.open, stride);
     if (!cook->slots || !cook->results || ring_create(&cook->ring, pool->config.result_size) < 0)
         return -1;
@@ -61,8 +62,7 @@ struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_er
         return NULL;
     }
     pool->config = *config;
-    if (config->open > 1 || config->is_team)
-        pool->config.is_single = true;
+    pool->config.is_single |= config->is_team;
     pthread_mutex_init(&pool->lock, NULL);
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);

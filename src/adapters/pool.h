@@ -18,6 +18,7 @@
 
 #define BQ_POOL_LEASES 128 /* with chunks that no cook has taken */
 #define BQ_POOL_MAX_LEVEL 12
+#define BQ_POOL_EVENT UINT64_MAX
 
 struct bq_pool;
 
@@ -26,7 +27,8 @@ struct bq_unit {
     struct bq_node node;
     unsigned cook, slot; /* which of the cook's open chunks: 0 .. open - 1 */
     unsigned stage;      /* how often it has waited */
-    uint64_t wait_ns;    /* to be set with BQ_UNIT_WAITS */
+    uint64_t wait_ns;    /* to be set with BQ_UNIT_WAITS; BQ_POOL_EVENT: until bq_pool_ready */
+    bool may_wait;       /* whether it may answer BQ_UNIT_WAITS now */
     void *result;        /* result_size bytes */
     void *payload;       /* handed to the manager with the result, NULL at first */
     struct bq_meter *meter;
@@ -35,14 +37,14 @@ struct bq_unit {
 
 enum bq_unit_answer {
     BQ_UNIT_DONE,
-    BQ_UNIT_WAITS, /* only for a unit of one chunk */
+    BQ_UNIT_WAITS, /* only when it may_wait */
     BQ_UNIT_FAILED /* of one chunk: payload is passed on; of more: each is tried alone */
 };
 
 struct bq_pool_config {
     unsigned n_cooks, open;
     bool is_team;   /* cook 0 takes the chunks, all work on each: bq_pool_team */
-    bool is_single; /* never take runs: units of one chunk */
+    bool is_single; /* never take runs: units of one chunk; where a kernel may wait */
     size_t result_size;
     const int *core; /* n_cooks cores to bind to, or NULL */
     uint64_t epoch;  /* for meters */
@@ -95,6 +97,17 @@ void bq_pool_destroy(struct bq_pool *pool);
 
 /* Whether it should give up what it waits for. */
 bool bq_pool_is_stopping(const struct bq_pool *pool);
+
+/* How many chunks the cook of this unit may keep open from now on: 1 .. open (the standard). With
+ * is_ahead it opens the next before it goes on with one that is ready, so that what is waited for
+ * (a file, a message) is always under way. */
+void bq_pool_keep_open(struct bq_unit *unit, unsigned n, bool is_ahead);
+
+/* Makes the manager look. */
+void bq_pool_call_manager(struct bq_pool *pool);
+
+/* Any thread: what the open chunk (slot of a cook) waits for has come. Once for each such wait. */
+void bq_pool_ready(struct bq_pool *pool, unsigned cook, unsigned slot);
 
 /* is_team: runs work(arg, part, n_parts) on all cooks at once; returns when all are done. */
 void bq_pool_team(struct bq_pool *pool, void (*work)(void *arg, unsigned part, unsigned n_parts),

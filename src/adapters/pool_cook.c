@@ -46,10 +46,18 @@ static bool has_work(struct bq_cook *cook)
     return atomic_load(&cook->pool->n_unstarted) > 0;
 }
 
-static bool never(struct bq_cook *cook)
+static bool is_any_ready(struct bq_cook *cook)
 {
-    (void)cook;
+    for (unsigned i = 0; i < cook->pool->config.open; i++) {
+        if (cook->slots[i].is_used && atomic_load(&cook->slots[i].is_ready))
+            return true;
+    }
     return false;
+}
+
+static bool has_work_or_ready(struct bq_cook *cook)
+{
+    return has_work(cook) || is_any_ready(cook);
 }
 
 /* Hands a finished unit to the manager. */
@@ -98,6 +106,7 @@ static void cook_singly(struct bq_cook *cook, struct bq_unit *unit)
     for (uint64_t i = 0; i < bq_node_size(node) && !bq_pool_is_stopping(cook->pool); i++) {
         unit->node = (struct bq_node){.first = node.first + i, .level = 0};
         unit->payload = NULL;
+        unit->may_wait = false;
         enum bq_unit_answer answer = cook->pool->config.cook(cook->pool->config.context, unit);
         hand_over(cook, unit, answer != BQ_UNIT_DONE);
     }
@@ -125,11 +134,12 @@ static void work_on(struct bq_cook *cook, struct bq_slot *slot)
 {
     struct bq_pool *pool = cook->pool;
     struct bq_unit *unit = &slot->unit;
+    atomic_store_explicit(&slot->is_ready, false, memory_order_relaxed); /* what came is taken */
     enum bq_unit_answer answer = pool->config.cook(pool->config.context, unit);
     uint64_t now = bq_now();
     if (answer == BQ_UNIT_WAITS) {
         unit->stage++;
-        slot->wake = now + unit->wait_ns;
+        slot->wake = unit->wait_ns == BQ_POOL_EVENT ? BQ_POOL_EVENT : now + unit->wait_ns;
         return;
     }
     if (answer == BQ_UNIT_FAILED && unit->node.level > 0)
@@ -141,6 +151,7 @@ static void work_on(struct bq_cook *cook, struct bq_slot *slot)
     bq_meter_open(&cook->meter, slot->opened, now);
     atomic_fetch_sub_explicit(&pool->n_open, 1, memory_order_relaxed);
     slot->is_used = false;
+    cook->n_used--;
     settle(pool, bq_node_size(unit->node));
 }
 
@@ -150,11 +161,13 @@ static bool take(struct bq_cook *cook, struct bq_slot *slot)
     if (!bq_pool_take(pool, cook->level, &slot->unit.node))
         return false;
     slot->is_used = true;
+    cook->n_used++;
     slot->opened =
         cook->meter.phase == BQ_PHASE_BUSY ? bq_now() : bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
     slot->wake = 0;
     slot->unit.stage = 0;
     slot->unit.payload = NULL;
+    slot->unit.may_wait = slot->unit.node.level == 0;
     uint64_t n = atomic_fetch_add_explicit(&pool->n_open, 1, memory_order_relaxed) + 1;
     uint64_t most = atomic_load_explicit(&pool->n_open_max, memory_order_relaxed);
     while (n > most && !atomic_compare_exchange_weak(&pool->n_open_max, &most, n))
@@ -162,17 +175,26 @@ static bool take(struct bq_cook *cook, struct bq_slot *slot)
     return true;
 }
 
-/* The open chunk whose wait ends first, and a free slot; either may be NULL. */
-static void survey(struct bq_cook *cook, struct bq_slot **due, struct bq_slot **vacant)
+/* The open chunk whose wait ends first, when that is (0: it has), and a free slot; either may be
+ * NULL. */
+static uint64_t survey(struct bq_cook *cook, struct bq_slot **due, struct bq_slot **vacant)
 {
+    uint64_t first = BQ_POOL_EVENT;
+    bool may_open = cook->n_used < cook->most_used;
     *due = *vacant = NULL;
     for (unsigned i = 0; i < cook->pool->config.open; i++) {
         struct bq_slot *slot = &cook->slots[i];
-        if (!slot->is_used)
-            *vacant = *vacant ? *vacant : slot;
-        else if (!*due || slot->wake < (*due)->wake)
+        if (!slot->is_used) {
+            *vacant = *vacant || !may_open ? *vacant : slot;
+            continue;
+        }
+        uint64_t wake = atomic_load(&slot->is_ready) ? 0 : slot->wake;
+        if (!*due || wake < first) {
             *due = slot;
+            first = wake;
+        }
     }
+    return first;
 }
 
 static void serve(struct bq_cook *cook)
@@ -180,20 +202,44 @@ static void serve(struct bq_cook *cook)
     struct bq_pool *pool = cook->pool;
     while (!bq_pool_is_stopping(pool)) {
         struct bq_slot *due, *vacant;
-        survey(cook, &due, &vacant);
-        if (due && due->wake <= bq_now()) {
+        uint64_t wake = survey(cook, &due, &vacant);
+        bool is_due = due && wake <= bq_now();
+        if (is_due && !(cook->is_ahead && vacant && take(cook, vacant))) {
             bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
             work_on(cook, due);
-        } else if (vacant && take(cook, vacant)) {
+        } else if (is_due || (vacant && take(cook, vacant))) {
             work_on(cook, vacant);
         } else if (due) {
-            bq_meter_enter(&cook->meter, BQ_PHASE_OVEN);
-            sleep_unless(pool, vacant ? has_work : never, cook, due->wake);
+            bq_meter_enter(&cook->meter,
+                           due->wake == BQ_POOL_EVENT ? BQ_PHASE_FILE : BQ_PHASE_OVEN);
+            sleep_unless(pool, vacant ? has_work_or_ready : is_any_ready, cook, wake);
         } else {
             bq_meter_enter(&cook->meter, BQ_PHASE_IDLE);
             sleep_unless(pool, has_work, cook, UINT64_MAX);
         }
     }
+}
+
+void bq_pool_keep_open(struct bq_unit *unit, unsigned n, bool is_ahead)
+{
+    struct bq_cook *cook = &unit->pool->cooks[unit->cook];
+    unsigned open = unit->pool->config.open;
+    cook->most_used = n < 1 ? 1 : n > open ? open : n;
+    cook->is_ahead = is_ahead;
+}
+
+void bq_pool_call_manager(struct bq_pool *pool)
+{
+    bq_bell_ring(pool->config.bell);
+}
+
+void bq_pool_ready(struct bq_pool *pool, unsigned cook, unsigned slot)
+{
+    atomic_store(&pool->cooks[cook].slots[slot].is_ready, true);
+    pthread_mutex_lock(&pool->lock);
+    if (pool->n_sleeping)
+        pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
 }
 
 void *bq_cook_main(void *arg)

@@ -38,7 +38,8 @@ struct bq_ring {
 struct bq_slot {
     struct bq_unit unit;
     bool is_used;
-    uint64_t opened, wake; /* clock */
+    uint64_t opened, wake; /* clock; wake BQ_POOL_EVENT: when is_ready */
+    atomic_bool is_ready;  /* set by whoever brings what it waits for */
 };
 
 struct bq_cook {
@@ -48,6 +49,8 @@ struct bq_cook {
     unsigned index, level; /* level: how long its runs are now */
     double tau;            /* its time per chunk, ns */
     struct bq_slot *slots; /* open */
+    unsigned n_used, most_used;
+    bool is_ahead; /* bq_pool_keep_open */
     unsigned char *results;
     struct bq_ring ring;
     struct bq_meter meter;

@@ -128,6 +128,10 @@ static json_t *kitchen(struct build *b, const struct bq_report *report,
     set(b, object, "bytes_out", integer(is->bytes_out));
     set(b, object, "request_wait_us", json_real((double)is->wait_ns * 1e-3));
     set(b, object, "open_max", integer(is->n_open_max));
+    set(b, object, "memory", integer(is->budget));
+    set(b, object, "memory_peak", integer(is->peak));
+    set(b, object, "served", json_boolean(is->is_served));
+    set(b, object, "writes", json_boolean(is->is_direct));
     set(b, object, "warning", text(is->warning));
     for (uint32_t c = 0; c < is->n_cooks; c++)
         append(b, cooks, cook(b, report, &is->cooks[c]));

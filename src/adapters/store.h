@@ -6,18 +6,25 @@
 #ifndef BQ_ADAPTERS_STORE_H
 #define BQ_ADAPTERS_STORE_H
 
+#include "adapters/stored.h"
 #include "banquet/kernel.h"
 #include "base/error.h"
+#include "core/recipe.h"
+#include "core/shard_map.h"
 
 struct bq_input;  /* a dataset open for reading */
 struct bq_output; /* a dataset being made, in a work file that is not visible under its name yet */
+struct bq_direct; /* a way into that work file beside HDF5 */
+struct bq_shards; /* a folder of work files, one a kitchen */
 
 struct bq_input_info {
-    enum bq_type type;                  /* as elements arrive in memory */
-    struct bq_space space;              /* a scalar dataset is one of rank 1, extent 1 */
-    struct bq_space chunk;              /* of the file's layout; rank 0: contiguous or compact */
-    char stored[96];                    /* for people: "float32 big-endian, shuffle + deflate 4" */
-    uint64_t stored_bytes;              /* in the file */
+    enum bq_type type;     /* as elements arrive in memory */
+    struct bq_space space; /* a scalar dataset is one of rank 1, extent 1 */
+    struct bq_space chunk; /* of the file's layout; rank 0: contiguous or compact */
+    char stored[96];       /* for people: "float32 big-endian, shuffle + deflate 4" */
+    uint64_t stored_bytes; /* in the file */
+    bool is_scalar, is_compressed;
+    char by_library[80];                /* why only the HDF5 library can read it; "": cooks can */
     uint64_t file_bytes, file_mtime_ns; /* to see whether two kitchens open the same file */
 };
 
@@ -26,20 +33,52 @@ struct bq_input_info {
 struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err);
 const struct bq_input_info *bq_input_info(const struct bq_input *input);
 
-/* Reads a block into `data` (dense, native type). Any thread. */
+/* How it lies in the file; storage is OTHER when only the library can read it. */
+const struct bq_layout *bq_input_layout(const struct bq_input *input);
+
+/* Reads a block into `data` (dense, native type) through the library. Any thread. */
 int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t *extent,
                   void *data, struct bq_error *err);
+
+/* Fetches a block's stored bytes, to be decoded (bq_stored_decode) where and when it suits. Numbers
+ * that need no decoding go to `data` at once, unless it is NULL. Any thread; only a dataset that
+ * the library must read is read under its lock. may_wait: false asks for what is in memory already.
+ * stored: bytes, room and pieces are set, with room for any block of the plan. */
+enum bq_fetch { BQ_FETCHED, BQ_FETCH_WOULD_WAIT, BQ_FETCH_FAILED };
+enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block, bool may_wait,
+                             struct bq_stored *stored, void *data, struct bq_error *err);
+
+/* Most bytes of decoded chunks that HDF5 keeps for a dataset that only it can read. */
+#define BQ_INPUT_CACHE (UINT64_C(64) << 20)
+
+/* What tells this file from another with the same name on another machine: its size, its time and
+ * samples of its contents, hashed. */
+int bq_input_identity(const struct bq_input *input, uint64_t identity[2], struct bq_error *err);
+
+/* What a fetch that could wait took lately, ns; 0 when there was none. */
+uint64_t bq_input_latency(const struct bq_input *input);
+
+/* After the last read: -1 when the file was changed since it was opened. */
+int bq_input_check_unchanged(const struct bq_input *input, struct bq_error *err);
 void bq_input_close(struct bq_input *input);
 
 struct bq_output_spec {
     const char *file, *dataset;
     enum bq_type type;
     struct bq_space space;
-    struct bq_space chunk; /* rank 0: contiguous */
-    unsigned gzip;         /* deflate level 1..9, 0: none; needs chunk */
-    struct bq_input *like; /* NULL, or: its attributes, dimension scales and, when the native
-                              types agree, its byte order are kept */
-    bool force;            /* replace a file that exists */
+    struct bq_space chunk;     /* rank 0: contiguous */
+    struct bq_filters filters; /* need chunk */
+    enum bq_output_how how;    /* wished; see bq_output_layout */
+    struct bq_input *like;     /* NULL, or: its attributes, dimension scales and, when the native
+                                  types agree, its byte order are kept */
+    bool keeps_values;         /* the kernel makes no value that the input's type does not name */
+    bool force;                /* replace a file that exists */
+    /* a shard: what it cannot take from `like`, because that is not to be seen; else NULL */
+    const struct bq_number *number;
+    const void *fill; /* one native number */
+    /* a dataset that joins shards; else NULL */
+    const struct bq_shard_part *parts;
+    size_t n_parts;
 };
 
 /* Checks without writing anything: parent folder exists and is writable, file does not exist
@@ -48,8 +87,52 @@ int bq_output_check(const struct bq_output_spec *spec, struct bq_error *err);
 
 /* Makes the work file beside the final name: private (0600, O_EXCL), hidden, removed by discard. */
 struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_error *err);
+
+/* How it lies in its file, and how it is to be written: as wished, or through the library where
+ * the numbers are of a form that only it can write. */
+const struct bq_layout *bq_output_layout(const struct bq_output *output, enum bq_output_how *how);
+
+/* BQ_OUTPUT_LIBRARY: a block of native numbers. */
 int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
                     const void *data, struct bq_error *err);
+
+/* BQ_OUTPUT_ENCODED: the stored chunk whose first element is at `offset`. mask: filters that were
+ * skipped. */
+int bq_output_place(struct bq_output *output, const uint64_t *offset, uint32_t mask,
+                    const void *stored, size_t n, struct bq_error *err);
+
+/* All stored chunks of a block: for each its size (8 bytes), its mask (4), then its bytes. A size
+ * that does not fit is an error. */
+int bq_output_place_all(struct bq_output *output, const struct bq_layout *layout,
+                        const struct bq_box *block, struct bq_reader *pieces, struct bq_error *err);
+
+/* BQ_OUTPUT_DIRECT: `work` is the path of the work file (bq_output_work_path), `file` the final
+ * name for messages; the layout that the coordinator sees must be found there. Any process, any
+ * thread; a block's numbers are given as they are stored (bq_number_write). */
+struct bq_direct *bq_direct_open(const char *work, const char *file, const char *dataset,
+                                 const struct bq_layout *layout, struct bq_error *err);
+int bq_direct_write(struct bq_direct *direct, const struct bq_box *block, const void *stored,
+                    struct bq_error *err);
+void bq_direct_close(struct bq_direct *direct);
+
+/* BQ_OUTPUT_SHARDED: a private folder, published as "FILE.d" before the dataset that joins what is
+ * in it. create: exit 2 when that is there already (unless force). discard: removes what has no
+ * final name, also after publish. */
+struct bq_shards *bq_shards_create(const char *file, bool force, struct bq_error *err);
+int bq_shards_check(const char *file, bool force, struct bq_error *err);
+const char *bq_shards_folder(const struct bq_shards *shards);
+char *bq_shard_path(const struct bq_shards *shards, uint32_t shard); /* to be given to bq_free */
+int bq_shards_publish(struct bq_shards *shards, struct bq_error *err);
+void bq_shards_discard(struct bq_shards *shards);
+
+/* A kitchen's own file there: bq_output_place, from any of its threads, then bq_output_commit. */
+struct bq_output *bq_shard_create(const char *folder, uint32_t shard, const char *dataset,
+                                  enum bq_type type, const struct bq_layout *layout,
+                                  struct bq_error *err);
+
+/* The name by which the joined dataset finds a shard, beside it. */
+#define BQ_SHARD_NAME 280
+void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size);
 
 /* A text attribute of the dataset: how it was made. */
 int bq_output_note(struct bq_output *output, const char *name, const char *text,

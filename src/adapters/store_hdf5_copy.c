@@ -25,6 +25,8 @@ static bool is_dropped(const struct copying *copying, const char *name)
     if (copying->is_scale_to_array && (strcmp(name, "CLASS") == 0 || strcmp(name, "NAME") == 0))
         return true;
     /* netCDF wants this one to have the type of its variable. */
+    if (strcmp(name, "_NCProperties") == 0) /* which netCDF library wrote the file: none did */
+        return true;
     return !copying->same_type && strcmp(name, "_FillValue") == 0;
 }
 
@@ -118,6 +120,18 @@ int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error 
 {
     struct copying copying = {to, same_type, is_scale(from), err, false};
     return copy_attributes(from, &copying);
+}
+
+int store_copy_file_attributes(hid_t from, hid_t to, struct bq_error *err)
+{
+    hid_t root = H5Gopen2(from, "/", H5P_DEFAULT), copy = H5Gopen2(to, "/", H5P_DEFAULT);
+    struct copying copying = {copy, true, false, err, false};
+    int rc = root < 0 || copy < 0
+                 ? store_fail(err, BQ_EXIT_FAILED, NULL, "the attributes of the file")
+                 : copy_attributes(root, &copying);
+    store_release(copy);
+    store_release(root);
+    return rc;
 }
 
 /* -- dimension scales --------------------------------------------------------------------- */

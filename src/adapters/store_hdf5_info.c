@@ -48,6 +48,9 @@ hid_t store_number_type(hid_t stored, const char *where, struct bq_error *err)
 {
     H5T_class_t class = H5Tget_class(stored);
     const char *what = not_numbers(class);
+    if (class == H5T_COMPOUND)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "%s: holds %s; name a field of them, as in /table.temperature", where, what);
     if (what)
         return bq_fail(err, BQ_EXIT_USAGE,
                        "%s: holds %s; kernels work on integers and floating point", where, what);
@@ -133,7 +136,22 @@ static void add_filters(struct text *text, hid_t creation)
     }
 }
 
-/* Fills chunk and stored. */
+/* By any filter that may make data smaller. */
+static bool is_compressed(hid_t creation)
+{
+    int n = H5Pget_nfilters(creation);
+    for (int i = 0; i < n; i++) {
+        unsigned flags;
+        size_t n_values = 0;
+        H5Z_filter_t id =
+            H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, 0, NULL, NULL);
+        if (id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
+            return true;
+    }
+    return false;
+}
+
+/* Fills chunk, is_compressed and stored. */
 static void describe_layout(hid_t dataset, hid_t stored, hid_t number, struct bq_input_info *info)
 {
     struct text text = {info->stored, sizeof info->stored};
@@ -147,6 +165,7 @@ static void describe_layout(hid_t dataset, hid_t stored, hid_t number, struct bq
         for (int i = 0; i < rank && i < info->space.rank; i++)
             info->chunk.extent[i] = chunk[i];
         info->chunk.rank = rank == info->space.rank ? rank : 0;
+        info->is_compressed = is_compressed(creation);
         add(&text, ", chunked %s",
             bq_text_extent(info->chunk.extent, info->chunk.rank, extent, sizeof extent));
         add_filters(&text, creation);
@@ -185,21 +204,21 @@ static int describe_space(hid_t space, const char *where, struct bq_input_info *
     return 0;
 }
 
-int store_describe(hid_t dataset, const char *where, struct bq_input_info *info, bool *is_scalar,
-                   struct bq_error *err)
+int store_describe(hid_t dataset, hid_t stored, const char *where, struct bq_input_info *info,
+                   bool *is_scalar, struct bq_error *err)
 {
     int rc = -1;
-    hid_t number = -1, space = H5Dget_space(dataset), stored = H5Dget_type(dataset);
+    hid_t number = -1, space = H5Dget_space(dataset);
     number = store_number_type(stored, where, err);
     if (number < 0 || native_type(number, where, &info->type, err) != 0 ||
         describe_space(space, where, info, is_scalar, err) != 0)
         goto out;
     describe_layout(dataset, stored, number, info);
     info->stored_bytes = H5Dget_storage_size(dataset);
+    info->is_scalar = *is_scalar;
     rc = 0;
 out:
     store_release(number);
-    store_release(stored);
     store_release(space);
     return rc;
 }

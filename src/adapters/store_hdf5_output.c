@@ -11,25 +11,7 @@
 
 #include "base/heap.h"
 
-struct bq_output {
-    struct store_work work;
-    char *where;                        /* "out.h5:/photo" */
-    const char *path;                   /* "/photo", inside where */
-    hid_t file, dataset, space, memory; /* memory: a predefined type, not to be released */
-    bool is_scalar;
-    struct bq_space extent;
-};
-
 /* -- before anything is written ----------------------------------------------------------- */
-
-static bool is_empty(const struct bq_space *space)
-{
-    for (int i = 0; i < space->rank; i++) {
-        if (space->extent[i] == 0)
-            return true;
-    }
-    return false;
-}
 
 int bq_output_check(const struct bq_output_spec *spec, struct bq_error *err)
 {
@@ -40,170 +22,15 @@ int bq_output_check(const struct bq_output_spec *spec, struct bq_error *err)
     if (spec->space.rank < 1 || spec->space.rank > BQ_MAX_RANK || bq_type_size(spec->type) == 0)
         return bq_fail(err, BQ_EXIT_USAGE, "%s: '%s' would have rank %d and type %s", file, path,
                        spec->space.rank, bq_type_name(spec->type));
-    if (spec->chunk.rank != 0 && (spec->chunk.rank != spec->space.rank || is_empty(&spec->chunk)))
+    if (spec->chunk.rank != 0 &&
+        (spec->chunk.rank != spec->space.rank || bq_space_elements(&spec->chunk) == 0))
         return bq_fail(err, BQ_EXIT_USAGE,
                        "%s: '%s' has %d dimensions; its chunk needs as many, each at least 1", file,
                        path, spec->space.rank);
-    if (spec->gzip > 9)
-        return bq_fail(err, BQ_EXIT_USAGE, "%s: gzip level %u; the levels are 1 to 9", file,
-                       spec->gzip);
-    if (spec->gzip && spec->chunk.rank == 0)
-        return bq_fail(err, BQ_EXIT_USAGE, "%s: gzip needs chunks; '%s' would have none", file,
-                       path);
+    if (spec->filters.n && spec->chunk.rank == 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: compression needs chunks; '%s' would have none",
+                       file, path);
     return store_work_check(file, spec->force, spec->like, err);
-}
-
-/* -- creating ----------------------------------------------------------------------------- */
-
-/* The type in the file: as the input stores it when kernels see both alike. */
-static hid_t file_type(const struct bq_output_spec *spec, struct bq_error *err)
-{
-    if (spec->like && spec->like->info.type == spec->type) {
-        hid_t stored = H5Dget_type(spec->like->dataset);
-        hid_t type = store_number_type(stored, spec->like->where, err);
-        store_release(stored);
-        return type;
-    }
-    switch (spec->type) {
-    case BQ_U8:
-        return H5Tcopy(H5T_STD_U8LE);
-    case BQ_I8:
-        return H5Tcopy(H5T_STD_I8LE);
-    case BQ_U16:
-        return H5Tcopy(H5T_STD_U16LE);
-    case BQ_I16:
-        return H5Tcopy(H5T_STD_I16LE);
-    case BQ_U32:
-        return H5Tcopy(H5T_STD_U32LE);
-    case BQ_I32:
-        return H5Tcopy(H5T_STD_I32LE);
-    case BQ_U64:
-        return H5Tcopy(H5T_STD_U64LE);
-    case BQ_I64:
-        return H5Tcopy(H5T_STD_I64LE);
-    case BQ_F32:
-        return H5Tcopy(H5T_IEEE_F32LE);
-    case BQ_F64:
-        return H5Tcopy(H5T_IEEE_F64LE);
-    case BQ_N_TYPES:
-        break;
-    }
-    return -1;
-}
-
-/* The input's fill value marks elements that were never written, also in the output: a chunk that
- * was given up. It is kept when the output's type can hold it exactly. */
-static int keep_fill_value(const struct bq_output_spec *spec, hid_t like_creation, hid_t creation)
-{
-    unsigned char there[8] = {0}, back[8] = {0}, here[8] = {0};
-    H5D_fill_value_t state;
-    hid_t from = store_memory_type(spec->like->info.type), to = store_memory_type(spec->type);
-    if (H5Pfill_value_defined(like_creation, &state) < 0 || state != H5D_FILL_VALUE_USER_DEFINED)
-        return 0;
-    if (H5Pget_fill_value(like_creation, from, there) < 0)
-        return -1;
-    memcpy(here, there, sizeof here);
-    if (H5Tconvert(from, to, 1, here, NULL, H5P_DEFAULT) < 0)
-        return -1;
-    memcpy(back, here, sizeof back);
-    if (H5Tconvert(to, from, 1, back, NULL, H5P_DEFAULT) < 0)
-        return -1;
-    if (memcmp(there, back, bq_type_size(spec->like->info.type)) != 0)
-        return 0;
-    return H5Pset_fill_value(creation, to, here) < 0 ? -1 : 0;
-}
-
-/* Layout, filters, fill value. No times: equal runs shall make equal files. */
-static int set_creation(const struct bq_output_spec *spec, hid_t creation, struct bq_space *chunk)
-{
-    hsize_t extent[BQ_MAX_RANK];
-    bool is_chunked = spec->chunk.rank > 0 && !is_empty(&spec->space);
-    if (H5Pset_obj_track_times(creation, false) < 0)
-        return -1;
-    *chunk = spec->chunk;
-    chunk->rank = is_chunked ? chunk->rank : 0;
-    for (int i = 0; i < chunk->rank; i++) {
-        if (chunk->extent[i] > spec->space.extent[i])
-            chunk->extent[i] = spec->space.extent[i];
-        extent[i] = chunk->extent[i];
-    }
-    if (is_chunked && H5Pset_chunk(creation, chunk->rank, extent) < 0)
-        return -1;
-    if (is_chunked && spec->gzip && bq_type_size(spec->type) > 1 && H5Pset_shuffle(creation) < 0)
-        return -1;
-    if (is_chunked && spec->gzip && H5Pset_deflate(creation, spec->gzip) < 0)
-        return -1;
-    if (!spec->like)
-        return 0;
-    hid_t like_creation = H5Dget_create_plist(spec->like->dataset);
-    unsigned order = 0;
-    int rc = keep_fill_value(spec, like_creation, creation);
-    if (rc == 0 && H5Pget_attr_creation_order(like_creation, &order) >= 0 && order)
-        rc = H5Pset_attr_creation_order(creation, order) < 0 ? -1 : 0;
-    store_release(like_creation);
-    return rc;
-}
-
-static hid_t make_space(const struct bq_output_spec *spec, bool is_scalar)
-{
-    hsize_t extent[BQ_MAX_RANK];
-    for (int i = 0; i < spec->space.rank; i++)
-        extent[i] = spec->space.extent[i];
-    return is_scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(spec->space.rank, extent, NULL);
-}
-
-static int make_dataset(struct bq_output *output, const struct bq_output_spec *spec,
-                        struct bq_error *err)
-{
-    int rc = -1;
-    struct bq_space chunk;
-    hid_t creation = H5Pcreate(H5P_DATASET_CREATE), access = H5Pcreate(H5P_DATASET_ACCESS);
-    hid_t links = H5Pcreate(H5P_LINK_CREATE), type = file_type(spec, err);
-    if (type < 0)
-        goto out;
-    if (H5Pset_create_intermediate_group(links, 1) < 0 ||
-        set_creation(spec, creation, &chunk) < 0) {
-        store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot be set up", output->where);
-        goto out;
-    }
-    store_set_cache(access, &spec->space, &chunk, H5Tget_size(type));
-    output->space = make_space(spec, output->is_scalar);
-    output->dataset =
-        H5Dcreate2(output->file, output->path, type, output->space, links, creation, access);
-    if (output->dataset < 0) {
-        store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot create", output->where);
-        goto out;
-    }
-    rc = 0;
-out:
-    store_release(type);
-    store_release(links);
-    store_release(access);
-    store_release(creation);
-    return rc;
-}
-
-static int make_file(struct bq_output *output, const struct bq_output_spec *spec,
-                     struct bq_error *err)
-{
-    struct bq_input *like = spec->like;
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
-    output->file = H5Fcreate(output->work.path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
-    if (output->file < 0)
-        store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot create", spec->file);
-    store_release(access);
-    if (output->file < 0 || make_dataset(output, spec, err) != 0)
-        return -1;
-    if (!like)
-        return 0;
-    /* Scales first: H5DS 1.10 leaks identifiers where a dataset has another CLASS attribute. */
-    if (store_copy_scales(like, output->file, output->dataset, output->path, &spec->space, err) !=
-            0 ||
-        store_copy_attributes(like->dataset, output->dataset, like->info.type == spec->type, err) !=
-            0)
-        return bq_fail_in(err, "%s: cannot copy from %s", output->where, like->where);
-    return 0;
 }
 
 struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_error *err)
@@ -230,7 +57,7 @@ struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_
         goto failed;
     store_lock();
     output->memory = store_memory_type(spec->type);
-    int rc = make_file(output, spec, err);
+    int rc = store_make_file(output, spec, err);
     store_unlock();
     if (rc == 0)
         return output;
@@ -294,6 +121,49 @@ int bq_output_note(struct bq_output *output, const char *name, const char *text,
     store_release(type);
     store_unlock();
     return rc;
+}
+
+const struct bq_layout *bq_output_layout(const struct bq_output *output, enum bq_output_how *how)
+{
+    *how = output->how;
+    return &output->layout;
+}
+
+int bq_output_place(struct bq_output *output, const uint64_t *offset, uint32_t mask,
+                    const void *stored, size_t n, struct bq_error *err)
+{
+    hsize_t at[BQ_MAX_RANK];
+    int rc = 0;
+    for (int i = 0; i < output->extent.rank; i++)
+        at[i] = offset[i];
+    store_lock();
+    if (H5Dwrite_chunk(output->dataset, H5P_DEFAULT, mask, at, n, stored) < 0) {
+        char what[220] = "write chunk at ";
+        size_t used = strlen(what);
+        store_position(offset, output->extent.rank, what + used, sizeof what - used);
+        rc = write_fail(output, err, what);
+    }
+    store_unlock();
+    return rc;
+}
+
+int bq_output_place_all(struct bq_output *output, const struct bq_layout *layout,
+                        const struct bq_box *block, struct bq_reader *pieces, struct bq_error *err)
+{
+    uint64_t n_cells = bq_box_cells(block, layout->chunk.extent);
+    for (uint64_t i = 0; i < n_cells; i++) {
+        struct bq_box cell;
+        bq_box_cell(block, &layout->space, layout->chunk.extent, i, &cell);
+        uint64_t n = bq_get_u64(pieces);
+        uint32_t mask = bq_get_u32(pieces);
+        const void *stored = pieces->is_bad ? NULL : bq_get_bytes(pieces, (size_t)n);
+        if (!stored)
+            return bq_fail(err, BQ_EXIT_FAILED, "%s: a chunk's encoded output is incomplete",
+                           output->where);
+        if (bq_output_place(output, cell.offset, mask, stored, (size_t)n, err) < 0)
+            return -1;
+    }
+    return 0;
 }
 
 const char *bq_output_work_path(const struct bq_output *output)

@@ -1,9 +1,19 @@
 /* What the files of the HDF5 store share; nobody else includes it.
  *
- *     store_hdf5.c         the lock, HDF5's error text, opening and reading
+ *     store_hdf5.c         the lock, HDF5's error text, helpers
+ *     store_hdf5_input.c   opening and reading a dataset
  *     store_hdf5_info.c    what a dataset is: type, layout, filters; which datasets a file has
- *     store_hdf5_output.c  making a dataset
+ *     store_hdf5_field.c   one field of records
+ *     store_hdf5_layout.c  how it lies in the file, for those who read it without HDF5
+ *     store_hdf5_filters.c our codecs as filters of the library
+ *     store_driver.c       HDF5's way to the file; it hears where a stored chunk lies
+ *     store_fetch.c        reading stored bytes, without HDF5
+ *     store_walk.c         the pieces in which a block lies in the file and in memory
+ *     store_direct.c       writing numbers to their places, without HDF5
+ *     store_hdf5_output.c  an output from its creation to its commit
+ *     store_hdf5_create.c  making its dataset
  *     store_hdf5_copy.c    attributes and dimension scales, from the input to the output
+ *     store_shards.c       the folder of an output of many files
  *     store_work.c         the work file: private until it is complete (no HDF5 in it)
  *
  * The one rule: whoever calls HDF5 holds the lock. The functions of store.h take it; everything
@@ -14,18 +24,55 @@
 
 #define H5_USE_110_API 1 /* newer libraries then offer the calls of 1.10 too */
 #include <hdf5.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 
 #include "adapters/store.h"
+
+struct store_driver;
 
 struct bq_input {
     char *file_name, *where;    /* where: "photo.h5:/photo", as messages begin */
     hid_t file, dataset, space; /* -1: not open */
+    hid_t stored, memory;       /* types: of an element or its field, in the file and for H5Dread */
+    bool is_field;              /* of records */
     bool is_scalar;             /* stored without a dimension */
     dev_t device;
     ino_t inode;
     struct bq_input_info info;
+    struct bq_layout layout;
+    /* beside HDF5 */
+    struct store_driver *driver;
+    int fd;                    /* the driver's */
+    uint64_t address;          /* contiguous: of the first element */
+    atomic_bool cannot_ask;    /* this file system does not say whether a read would wait */
+    _Atomic uint64_t fetch_ns; /* bq_input_latency */
 };
+
+struct store_work {
+    char *name; /* final */
+    char *path; /* of the work file; NULL when there is none (any more) */
+    int fd;     /* -1: none */
+    bool force;
+};
+
+struct bq_output {
+    struct store_work work;
+    char *where;                        /* "out.h5:/photo" */
+    const char *path;                   /* "/photo", inside where */
+    hid_t file, dataset, space, memory; /* memory: a predefined type, not to be released */
+    bool is_scalar;
+    struct bq_space extent;
+    enum bq_output_how how;
+    struct bq_layout layout;
+};
+
+/* A file's time as struct bq_input_info has it. */
+static inline uint64_t store_mtime(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+}
 
 /* -- store_hdf5.c ------------------------------------------------------------------------- */
 
@@ -60,37 +107,110 @@ void store_set_cache(hid_t access, const struct bq_space *space, const struct bq
 /* "file:/dataset", to be given to bq_free. */
 char *store_where(const char *file, const char *dataset);
 
+/* -- store_hdf5_input.c ------------------------------------------------------------------- */
+
+/* As bq_input_open; wants_lock false: a work file of ours, which its maker has locked. */
+struct bq_input *store_input_open(const char *file, const char *dataset, bool wants_lock,
+                                  struct bq_error *err);
+
+/* -- store_fetch.c ------------------------------------------------------------------------ */
+
+enum { STORE_BATCH = 64 }; /* stored chunks that are located, pieces that are moved at once */
+
+struct store_place {
+    uint64_t address, size;
+    uint32_t mask;
+};
+
+/* Where the stored chunks lie that are cells `from` .. `from + n - 1` of a block. Takes the lock.
+ */
+int store_locate(struct bq_input *input, const struct bq_box *block, uint64_t from, int n,
+                 struct store_place *places, struct bq_error *err);
+
+/* -- store_walk.c: wants no lock ---------------------------------------------------------- */
+
+struct store_walk {
+    uint64_t address; /* of the array in the file */
+    size_t size;      /* bytes of an element */
+    uint64_t length;  /* elements of a piece; 0: nothing in common */
+    struct bq_runs file, memory;
+    uint64_t run, done, piece; /* where it stands: run of the file, pieces of it, pieces in all */
+};
+
+/* The box of a whole space. */
+struct bq_box store_whole(const struct bq_space *space);
+
+/* The part that a block (dense in memory) and a cell (the first of an array of extents `array` in
+ * the file, C order) have in common. */
+void store_walk_begin(struct store_walk *walk, size_t size, const struct bq_box *block,
+                      const struct bq_box *cell, const uint64_t *array, uint64_t address);
+
+/* The next consecutive bytes of the file, and the STORE_BATCH or fewer pieces of the block in
+ * memory that belong there. Returns how many, 0 at the end. */
+int store_walk_next(struct store_walk *walk, unsigned char *block, struct iovec *iov,
+                    uint64_t *address);
+
 /* -- store_hdf5_info.c -------------------------------------------------------------------- */
 
 /* A new identifier of the number type behind a stored type (an enum's base type), or -1 with err.
  */
 hid_t store_number_type(hid_t stored, const char *where, struct bq_error *err);
 
-/* Fills type, space, chunk, stored and stored_bytes. */
-int store_describe(hid_t dataset, const char *where, struct bq_input_info *info, bool *is_scalar,
-                   struct bq_error *err);
+/* Fills type, space, chunk, stored and stored_bytes. stored: the type of an element, or of a field.
+ */
+int store_describe(hid_t dataset, hid_t stored, const char *where, struct bq_input_info *info,
+                   bool *is_scalar, struct bq_error *err);
+
+/* Fills a layout; when storage stays OTHER, `why` says what keeps cooks from reading it. address:
+ * of a contiguous dataset's first element. */
+void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_info *info,
+                           struct bq_layout *layout, uint64_t *address, char *why, size_t size);
 
 /* The error for a path that is no dataset: says what is there, and the nearest right name. */
 int store_not_there(hid_t file, const char *file_name, const char *path, struct bq_error *err);
+
+/* -- store_hdf5_field.c ------------------------------------------------------------------- */
+
+/* When a path is a dataset's with a field behind it: cuts it there, and returns the field. */
+const char *store_split_field(hid_t file, char *path);
+
+/* The type of a field of a record (NULL: of the whole), to be released; -1 with the fields that are
+ * there. */
+hid_t store_field_type(hid_t record, const char *field, const char *where, struct bq_error *err);
+
+/* A record in memory that has this field alone. */
+hid_t store_field_memory(hid_t record, const char *field, hid_t native);
+
+/* -- store_hdf5_filters.c ------------------------------------------------------------------- */
+
+/* Makes sure that the library knows a filter, if we or a plug-in do. Not at the start, because
+ * looking for plug-ins takes milliseconds. */
+void store_want_filter(uint32_t id);
 
 /* -- store_hdf5_copy.c -------------------------------------------------------------------- */
 
 /* Attributes of one object to another, without those that point at other objects. */
 int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error *err);
 
+/* Attributes of the file (of its root group): netCDF's global ones. */
+int store_copy_file_attributes(hid_t from, hid_t to, struct bq_error *err);
+
 /* Dimension scales of the input, into the file of the output and attached there. path: of the
  * output dataset in its file. */
 int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, const char *path,
                       const struct bq_space *space, struct bq_error *err);
 
+/* -- store_hdf5_create.c ------------------------------------------------------------------ */
+
+/* Makes file and dataset; fills file, dataset, space, how and layout of an output whose work file
+ * is there. */
+int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
+                    struct bq_error *err);
+
 /* -- store_work.c: wants no lock ---------------------------------------------------------- */
 
-struct store_work {
-    char *name; /* final */
-    char *path; /* of the work file; NULL when there is none (any more) */
-    int fd;     /* -1: none */
-    bool force;
-};
+/* The mode bits that new files of this process lack. */
+mode_t store_umask(void);
 
 int store_work_check(const char *name, bool force, const struct bq_input *not_this,
                      struct bq_error *err);

@@ -100,7 +100,7 @@ int store_work_create(struct store_work *work, const char *name, bool force, str
 
 /* The mode bits that new files of this process lack. Where /proc does not say, umask has to be set
  * to be read; another thread that makes a file at that instant makes it private. */
-static mode_t current_umask(void)
+mode_t store_umask(void)
 {
     unsigned mask = 0;
     bool is_known = false;
@@ -159,7 +159,7 @@ int store_work_publish(struct store_work *work, struct bq_error *err)
     if (fsync(work->fd) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot be synced to the disk: %s", work->name,
                        strerror(errno));
-    if (fchmod(work->fd, 0666 & ~current_umask()) != 0)
+    if (fchmod(work->fd, 0666 & ~store_umask()) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", work->name,
                        strerror(errno));
     int rc =

@@ -23,6 +23,9 @@ struct bq_parcel {
 
 struct bq_transport;
 
+/* Messages that are received at once, at most: their bytes are a rank's memory. */
+#define BQ_TRANSPORT_RECEIVING 8
+
 struct bq_transport_ops {
     const char *name;
     int (*send)(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel,

@@ -6,7 +6,7 @@
 
 #include "adapters/transport.h"
 
-#define N_RECEIVING 8
+#define N_RECEIVING BQ_TRANSPORT_RECEIVING
 
 struct sending {
     MPI_Request request;

@@ -1,6 +1,8 @@
 #include "base/text.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -144,6 +146,59 @@ int bq_text_real(const char *text, double *value)
     if (*end || end == text || (errno && v != 0 && (v > 1 || v < -1)))
         return -1;
     *value = v;
+    return 0;
+}
+
+/* The factor that "", "B", "MiB", "MB" or "M" stands for; 0 when it is none, or not one of 64 bits.
+ */
+static uint64_t size_unit(const char *unit)
+{
+    static const char letters[] = "kmgtpe";
+    char word[4] = "";
+    if (strlen(unit) >= sizeof word)
+        return 0;
+    for (size_t i = 0; unit[i]; i++)
+        word[i] = (char)tolower((unsigned char)unit[i]);
+    const char *letter = *word ? strchr(letters, *word) : NULL;
+    if (!letter)
+        return *word == 0 || strcmp(word, "b") == 0;
+    bool is_decimal = strcmp(word + 1, "b") == 0;
+    if (!is_decimal && word[1] && strcmp(word + 1, "ib") != 0)
+        return 0;
+    uint64_t factor = 1;
+    for (const char *p = letters; p <= letter; p++)
+        factor *= is_decimal ? 1000 : 1024;
+    return factor;
+}
+
+#define MAX_DIGITS 9 /* of a fraction that are looked at: 10^9 squared still fits in 64 bits */
+
+int bq_text_size(const char *text, uint64_t *bytes)
+{
+    uint64_t fraction = 0, scale = 1;
+    char *end;
+    if (*text < '0' || *text > '9')
+        return -1;
+    errno = 0;
+    uint64_t whole = strtoull(text, &end, 10);
+    const char *digits = *end == '.' ? end + 1 : end, *unit = digits;
+    for (; *end == '.' && *unit >= '0' && *unit <= '9'; unit++) {
+        if (unit - digits < MAX_DIGITS) {
+            fraction = 10 * fraction + (uint64_t)(*unit - '0');
+            scale *= 10;
+        }
+    }
+    bool has_fraction = *end == '.';
+    if (errno || (has_fraction && unit == digits))
+        return -1;
+    uint64_t factor = size_unit(*unit == ' ' && unit[1] ? unit + 1 : unit);
+    if (factor == 0 || (has_fraction && factor == 1) || whole > UINT64_MAX / factor)
+        return -1;
+    /* fraction / scale of the factor, in whole numbers, so that 0.7 kB is 700 bytes. */
+    uint64_t part = factor / scale * fraction + factor % scale * fraction / scale;
+    if (part > UINT64_MAX - whole * factor)
+        return -1;
+    *bytes = whole * factor + part;
     return 0;
 }
 

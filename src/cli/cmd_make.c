@@ -101,7 +101,10 @@ static int set_rest(struct make *m, struct bq_step *step, struct bq_error *err)
         return -1;
     if (m->gzip && (bq_text_u64(m->gzip, &level) < 0 || level < 1 || level > 9))
         return bq_fail(err, BQ_EXIT_USAGE, "--gzip %s: a level is a number from 1 to 9", m->gzip);
-    step->gzip = (unsigned)level;
+    if (m->gzip) {
+        step->wish.compress = BQ_COMPRESS_GZIP;
+        step->wish.level = (unsigned)level;
+    }
     if (m->seed) {
         int i = bq_kernel_param(step->kernel, "seed");
         if (i < 0)

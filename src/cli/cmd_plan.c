@@ -36,6 +36,41 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     return 0;
 }
 
+/* Which way the numbers take out of the file, and why. */
+static void print_reader(const struct bq_recipe *recipe, const struct bq_input_info *info)
+{
+    if (info->by_library[0])
+        printf("            read by the HDF5 library, one cook at a time: %s\n", info->by_library);
+    else if (bq_stored_form(&recipe->layout) == BQ_STORED_PIECES)
+        printf("            read and decoded by the cooks, beside the HDF5 library\n");
+    else
+        printf("            read by the cooks, beside the HDF5 library\n");
+    if (bq_stored_repeats(&recipe->layout, &recipe->plan) > 1)
+        printf("            `chunk` cuts the file's chunks: cooks share what they decode\n");
+}
+
+/* How the output is stored, and who writes it. */
+static void print_output(const struct bq_resolved *r)
+{
+    static const char *const how[] = {
+#define HOW_TEXT(code, text) text,
+        BQ_OUTPUT_HOWS(HOW_TEXT)
+#undef HOW_TEXT
+    };
+    const struct bq_output_spec *spec = &r->output;
+    char a[200], b[64];
+    printf("  output    %s:%s, %s, %s\n            ", spec->file, spec->dataset,
+           bq_type_name(spec->type),
+           bq_text_bytes(bq_space_elements(&spec->space) * bq_type_size(spec->type), b, sizeof b));
+    if (spec->chunk.rank)
+        printf("chunked %s", bq_text_extent(spec->chunk.extent, spec->chunk.rank, a, sizeof a));
+    else
+        printf("contiguous");
+    for (uint32_t i = 0; i < spec->filters.n; i++)
+        printf("%s%s", i ? " + " : ", ", bq_filter_name(spec->filters.list[i].id));
+    printf(", %s\n", how[spec->how]);
+}
+
 static void print_data(const struct bq_resolved *r)
 {
     const struct bq_recipe *recipe = &r->recipe;
@@ -47,6 +82,7 @@ static void print_data(const struct bq_resolved *r)
         printf("            %s, %s, %s stored\n",
                bq_text_extent(info->space.extent, info->space.rank, a, sizeof a), info->stored,
                bq_text_bytes(info->stored_bytes, b, sizeof b));
+        print_reader(recipe, info);
     } else {
         printf("  domain    %s (no input)\n",
                bq_text_extent(plan->space.extent, plan->space.rank, a, sizeof a));
@@ -60,10 +96,7 @@ static void print_data(const struct bq_resolved *r)
         printf(" (%s each)", bq_text_bytes(plan->max_elements * element, c, sizeof c));
     printf("\n");
     if (recipe->has_output)
-        printf("  output    %s:%s, %s, %s\n", r->output.file, r->output.dataset,
-               bq_type_name(recipe->out_type),
-               bq_text_bytes(bq_space_elements(&plan->space) * bq_type_size(recipe->out_type), b,
-                             sizeof b));
+        print_output(r);
     else
         printf("  output    none: results are printed\n");
 }
@@ -84,7 +117,7 @@ static int print_step(const struct bq_job *job, const struct bq_step *step, uint
     print_data(&r);
     printf("  kitchens  %u of %u cook%s%s, %s of buffers each\n", n_kitchens, n_cooks,
            n_cooks == 1 ? "" : "s", n_kitchens > 1 ? " (if on this machine)" : "",
-           bq_text_bytes(bq_executor_memory(recipe, n_cooks), a, sizeof a));
+           bq_text_bytes(bq_executor_memory(recipe, n_cooks, recipe->open), a, sizeof a));
     printf("  leases    %s", bq_policy_name(recipe->schedule.policy));
     for (uint32_t k = 0; k < n_kitchens && k < 4; k++) {
         uint64_t first, count;

@@ -10,6 +10,7 @@ enum {
     KEY_COOKS,
     KEY_OPEN,
     KEY_CHUNK,
+    KEY_MEMORY,
     KEY_JSON,
     KEY_BIND,
     KEY_KITCHENS
@@ -57,6 +58,9 @@ static error_t parse_job(int key, char *arg, struct argp_state *state)
     case KEY_CHUNK:
         o->over.chunk = arg;
         break;
+    case KEY_MEMORY:
+        o->over.memory = arg;
+        break;
     default:
         return ARGP_ERR_UNKNOWN;
     }
@@ -68,12 +72,16 @@ static const struct argp_option job_options[] = {
     {"input", 'i', "FILE:/DATASET", 0, "Read this instead", 1},
     {"output", 'o', "FILE:/DATASET", 0, "Write this instead", 1},
     {"set", KEY_SET, "params.NAME=VALUE", 0,
-     "Set a parameter (STEP.params.NAME=VALUE in a job of steps)", 1},
+     "Set a parameter (STEP.params.NAME=VALUE in a job of steps), or another key: "
+     "output.compress=zstd:3",
+     1},
     {"chunk", KEY_CHUNK, "SHAPE", 0, "Cut into chunks like 512x512, or auto", 1},
     {"schedule", KEY_SCHEDULE, "POLICY", 0,
      "static, cyclic, dynamic, guided or factoring; cyclic:8 and dynamic:8 give the block", 1},
     {"cooks", KEY_COOKS, "N", 0, "Threads of each kitchen (default: a fair share of the cores)", 1},
     {"open", KEY_OPEN, "N", 0, "Chunks that one cook keeps open while they wait (default 1)", 1},
+    {"memory", KEY_MEMORY, "SIZE", 0,
+     "Memory that each kitchen may take, like 512MiB or 2GiB (default: a fair share)", 1},
     {0, 0, 0, 0, "Where:", 2},
     {0, 'n', "RANKS", 0, "Start this many ranks with mpirun: a coordinator and RANKS - 1 kitchens",
      2},

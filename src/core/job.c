@@ -59,7 +59,8 @@ static void step_names(const struct bq_job *job, const char *names[BQ_MAX_STEPS]
 static bool is_for_all(const char *key)
 {
     int code = bq_step_key(key);
-    return code == BQ_KEY_COOKS || code == BQ_KEY_SCHEDULE || code == BQ_KEY_OPEN;
+    return code == BQ_KEY_COOKS || code == BQ_KEY_SCHEDULE || code == BQ_KEY_OPEN ||
+           code == BQ_KEY_MEMORY;
 }
 
 /* Sets a key that names no step. */
@@ -84,20 +85,35 @@ static int set_unnamed(struct bq_job *job, const char *key, const char *text, st
     return 0;
 }
 
+static struct bq_step *step_find(const struct bq_job *job, const char *name)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (strcmp(job->steps[i].name, name) == 0)
+            return &job->steps[i];
+    }
+    return NULL;
+}
+
 /* Sets "NAME.key". */
 static int set_named(struct bq_job *job, const char *name, const char *key, const char *text,
                      struct bq_error *err)
 {
-    for (size_t i = 0; i < job->n_steps; i++) {
-        if (strcmp(job->steps[i].name, name) == 0)
-            return bq_step_set(&job->steps[i], key, text, 0, err);
-    }
-    const char *names[BQ_MAX_STEPS + 1];
+    struct bq_step *step = step_find(job, name);
+    if (step)
+        return bq_step_set(step, key, text, 0, err);
+    const char *names[BQ_MAX_STEPS + 2];
     char quote[BQ_QUOTE], hint[MAX_LIST];
     step_names(job, names);
     names[job->n_steps] = "params";
+    names[job->n_steps + 1] = "output";
     return bq_fail(err, BQ_EXIT_USAGE, "no step is named %s%s", bq_quote(name, quote, sizeof quote),
-                   bq_hint(name, names, job->n_steps + 1, hint, sizeof hint));
+                   bq_hint(name, names, job->n_steps + 2, hint, sizeof hint));
+}
+
+/* Whether the word before the first dot is a key, and not the name of a step. */
+static bool is_key_with_parts(const struct bq_job *job, const char *word)
+{
+    return (strcmp(word, "params") == 0 || strcmp(word, "output") == 0) && !step_find(job, word);
 }
 
 /* "params.gain=1.5", "cooks=4" or "NAME.params.gain=1.5". A step's name holds no dot. */
@@ -115,10 +131,13 @@ static int set_parse(struct bq_job *job, const char *set, struct bq_error *err)
     char *dot = strchr(copy, '.');
     if (!dot && bq_step_key(copy) < 0)
         return bq_step_unknown(job->n_steps == 1 ? job->steps : NULL, copy, err);
-    if (!dot || strncmp(copy, "params.", 7) == 0)
+    if (!dot)
         return set_unnamed(job, copy, equals + 1, err);
     *dot = 0;
-    return set_named(job, copy, dot + 1, equals + 1, err);
+    if (!is_key_with_parts(job, copy))
+        return set_named(job, copy, dot + 1, equals + 1, err);
+    *dot = '.';
+    return set_unnamed(job, copy, equals + 1, err);
 }
 
 /* Puts the flag in front, unless the machine is to blame. */
@@ -131,8 +150,9 @@ int bq_job_override(struct bq_job *job, const struct bq_override *over, struct b
 {
     const struct {
         const char *key, *text;
-    } flags[] = {{"input", over->input}, {"output", over->output},     {"chunk", over->chunk},
-                 {"cooks", over->cooks}, {"schedule", over->schedule}, {"open", over->open}};
+    } flags[] = {{"input", over->input},  {"output", over->output},     {"chunk", over->chunk},
+                 {"cooks", over->cooks},  {"schedule", over->schedule}, {"open", over->open},
+                 {"memory", over->memory}};
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
         if (flags[i].text && set_unnamed(job, flags[i].key, flags[i].text, err))
             return at_flag(flags[i].key, flags[i].text, err);
@@ -164,6 +184,20 @@ static int place_refuse(const struct bq_job *job, const struct bq_step *step,
     return bq_fail_in(err, "--%s %.200s:%.200s", key, place->file, place->dataset);
 }
 
+/* A wish for the storage of an output that there is not. A job file has no words for that, so that
+ * it came from the command line. */
+static int wish_check(const struct bq_step *step, struct bq_error *err)
+{
+    const char *part = bq_output_wish_given(&step->wish);
+    if (!part || step->output.file)
+        return 0;
+    if (step->kernel->flags & BQ_WRITES)
+        bq_fail(err, BQ_EXIT_USAGE, "there is no output; give --output FILE:/dataset too");
+    else
+        bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' writes nothing", step->kernel->name);
+    return bq_fail_in(err, "--set output.%s", part);
+}
+
 static int step_check(const struct bq_job *job, const struct bq_step *step, struct bq_error *err)
 {
     const struct bq_kernel *kernel = step->kernel;
@@ -184,7 +218,7 @@ static int step_check(const struct bq_job *job, const struct bq_step *step, stru
                 "kernel '%s' cannot share a chunk between cooks; leave out 'team'", kernel->name);
         return at_line(job, step->kernel_line, err);
     }
-    return 0;
+    return wish_check(step, err);
 }
 
 int bq_job_check(const struct bq_job *job, struct bq_error *err)

@@ -8,18 +8,36 @@
 
 #include "banquet/kernel.h"
 #include "base/error.h"
+#include "core/output_wish.h"
+#include "core/place.h"
 #include "core/policy.h"
 
 #define BQ_MAX_STEPS 64
 
-/* A dataset in a file. file == NULL: not given. line: 0 when from the command line. */
-struct bq_place {
-    char *file;
-    char *dataset; /* absolute path inside the file, "/photo" */
-    int line;
+/* X(code, name). Who brings the stored bytes of the input to a kitchen. */
+#define BQ_DELIVERIES(X)                                                                           \
+    X(BQ_DELIVERY_AUTO, "auto")                                                                    \
+    X(BQ_DELIVERY_SHARED, "shared")           /* each kitchen reads the file itself */             \
+    X(BQ_DELIVERY_COORDINATOR, "coordinator") /* it sends them with the lease */
+
+enum bq_delivery {
+#define BQ_DELIVERY_CODE(code, name) code,
+    BQ_DELIVERIES(BQ_DELIVERY_CODE)
+#undef BQ_DELIVERY_CODE
+        BQ_N_DELIVERIES
 };
 
-enum bq_delivery { BQ_DELIVERY_AUTO, BQ_DELIVERY_SHARED };
+/* X(code, name). What a chunk that cannot be read (a corrupt one) does to the run. */
+#define BQ_ON_ERRORS(X)                                                                            \
+    X(BQ_ON_ERROR_STOP, "stop")                                                                    \
+    X(BQ_ON_ERROR_SKIP, "skip")
+
+enum bq_on_error {
+#define BQ_ON_ERROR_CODE(code, name) code,
+    BQ_ON_ERRORS(BQ_ON_ERROR_CODE)
+#undef BQ_ON_ERROR_CODE
+        BQ_N_ON_ERRORS
+};
 
 struct bq_step {
     char *name;                           /* never NULL: "step 1" when the job gives none */
@@ -34,8 +52,10 @@ struct bq_step {
     unsigned open;  /* chunks that one cook may keep open; at least 1 */
     bool is_team;   /* all cooks of a kitchen share each chunk */
     enum bq_delivery delivery;
-    unsigned gzip; /* level for the output, 0: none (banquet make) */
-    int line, kernel_line, chunk_line;
+    enum bq_on_error on_error;
+    uint64_t memory;            /* bytes of a kitchen's budget; 0: auto */
+    struct bq_output_wish wish; /* how the output is stored */
+    int line, kernel_line, chunk_line, memory_line;
 };
 
 struct bq_job {
@@ -44,15 +64,17 @@ struct bq_job {
     struct bq_step *steps;
 };
 
-/* What the command line changes in a job. schedule, cooks and open go to all steps; the others need
- * a job of one step, or --set with a step's name ("NAME.input=FILE:/dataset"). Empty fields (NULL,
- * 0) change nothing. */
+/* What the command line changes in a job. schedule, cooks, open and memory go to all steps; the
+ * others need a job of one step, or --set with a step's name ("NAME.input=FILE:/dataset"). Empty
+ * fields (NULL, 0) change nothing. */
 struct bq_override {
     const char *input, *output; /* FILE:/dataset */
-    const char *const *sets;    /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name) */
+    const char *const *sets;    /* "params.gain=1.5" or "NAME.params.gain=1.5" (a step's name),
+                                   "output.compress=zstd:3" or "NAME.output..." likewise */
     size_t n_sets;
     const char *schedule; /* policy name, or policy:block */
     const char *cooks, *open, *chunk;
+    const char *memory; /* a size, or auto */
 };
 
 /* A job of one step for a kernel, all standard values: what `banquet make` starts from. */

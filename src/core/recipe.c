@@ -1,6 +1,83 @@
 #include "core/recipe.h"
 
+#include "core/number.h"
+
 #include <string.h>
+
+/* -- layouts ------------------------------------------------------------------------------ */
+
+static void put_layout(struct bq_writer *w, const struct bq_layout *layout)
+{
+    const struct bq_number *number = &layout->number;
+    bq_put_u8(w, (uint8_t)layout->storage);
+    bq_put_u8(w, (uint8_t)(number->is_float | number->is_big_endian << 1 | number->is_signed << 2));
+    bq_put_u8(w, number->size);
+    bq_put_u8(w, layout->has_raw_edges);
+    bq_put_bytes(w, layout->fill, sizeof layout->fill);
+    bq_put_u8(w, (uint8_t)layout->chunk.rank);
+    for (int i = 0; i < layout->chunk.rank; i++)
+        bq_put_u64(w, layout->chunk.extent[i]);
+    bq_put_u8(w, (uint8_t)layout->filters.n);
+    for (uint32_t i = 0; i < layout->filters.n; i++) {
+        const struct bq_filter *filter = &layout->filters.list[i];
+        bq_put_u32(w, filter->id);
+        bq_put_u8(w, (uint8_t)filter->n_values);
+        for (uint32_t k = 0; k < filter->n_values; k++)
+            bq_put_u32(w, filter->values[k]);
+    }
+}
+
+static bool number_is_possible(const struct bq_number *number)
+{
+    return number->is_float ? number->size == 2 || number->size == 4 || number->size == 8
+                            : number->size >= 1 && number->size <= 8;
+}
+
+/* space and type: of the dataset. -1 when the bytes are no layout of it. */
+static int get_layout(struct bq_reader *r, const struct bq_space *space, enum bq_type type,
+                      struct bq_layout *layout)
+{
+    *layout = (struct bq_layout){.space = *space};
+    unsigned storage = bq_get_u8(r), form = bq_get_u8(r);
+    layout->number = (struct bq_number){.is_float = form & 1,
+                                        .is_big_endian = (form & 2) != 0,
+                                        .is_signed = (form & 4) != 0,
+                                        .size = bq_get_u8(r)};
+    layout->has_raw_edges = bq_get_u8(r) != 0;
+    const void *fill = bq_get_bytes(r, sizeof layout->fill);
+    int rank = bq_get_u8(r);
+    if (!fill || storage > BQ_STORAGE_CHUNKED || (rank != 0 && rank != space->rank))
+        return -1;
+    memcpy(layout->fill, fill, sizeof layout->fill);
+    layout->storage = (enum bq_storage)storage;
+    layout->chunk.rank = rank;
+    for (int i = 0; i < rank; i++) {
+        layout->chunk.extent[i] = bq_get_u64(r);
+        if (layout->chunk.extent[i] == 0)
+            return -1;
+    }
+    layout->filters.n = bq_get_u8(r);
+    if (layout->filters.n > BQ_MAX_FILTERS)
+        return -1;
+    for (uint32_t i = 0; i < layout->filters.n; i++) {
+        struct bq_filter *filter = &layout->filters.list[i];
+        filter->id = bq_get_u32(r);
+        filter->n_values = bq_get_u8(r);
+        if (r->is_bad || filter->n_values > BQ_MAX_FILTER_VALUES)
+            return -1;
+        for (uint32_t k = 0; k < filter->n_values; k++)
+            filter->values[k] = bq_get_u32(r);
+    }
+    bool is_known = layout->storage != BQ_STORAGE_OTHER;
+    if (r->is_bad || (is_known && (!number_is_possible(&layout->number) ||
+                                   bq_number_native(&layout->number) != type)))
+        return -1;
+    /* HDF5 keeps a stored chunk below 4 GiB; the product below is taken on trust afterwards. */
+    uint64_t n = bq_space_elements(&layout->chunk);
+    return layout->storage == BQ_STORAGE_CHUNKED && (rank == 0 || n > UINT32_MAX) ? -1 : 0;
+}
+
+/* -- recipes ------------------------------------------------------------------------------ */
 
 void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
 {
@@ -16,7 +93,8 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_text(w, recipe->file);
     bq_put_text(w, recipe->dataset);
     bq_put_u64(w, recipe->file_bytes);
-    bq_put_u64(w, recipe->file_mtime_ns);
+    bq_put_u64(w, recipe->identity[0]);
+    bq_put_u64(w, recipe->identity[1]);
     bq_put_u8(w, (uint8_t)recipe->in_type);
     bq_put_u8(w, (uint8_t)recipe->out_type);
     bq_put_u8(w, (uint8_t)recipe->plan.space.rank);
@@ -32,6 +110,42 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u32(w, recipe->open);
     bq_put_u8(w, recipe->is_team);
     bq_put_u8(w, recipe->is_bound);
+    bq_put_u8(w, (uint8_t)recipe->delivery);
+    bq_put_u8(w, (uint8_t)recipe->on_error);
+    bq_put_u64(w, recipe->memory);
+    if (recipe->has_input)
+        put_layout(w, &recipe->layout);
+    if (recipe->has_output) {
+        bq_put_u8(w, (uint8_t)recipe->output.how);
+        bq_put_text(w, recipe->output.work);
+        bq_put_text(w, recipe->output.file);
+        bq_put_text(w, recipe->output.dataset);
+        put_layout(w, &recipe->output.layout);
+    }
+}
+
+/* What depends on the plan. */
+static int get_data(struct bq_reader *r, struct bq_recipe *recipe)
+{
+    const struct bq_space *space = &recipe->plan.space;
+    if (recipe->has_input && get_layout(r, space, recipe->in_type, &recipe->layout) < 0)
+        return -1;
+    if (recipe->has_output) {
+        unsigned how = bq_get_u8(r);
+        bq_get_text(r, recipe->output.work, sizeof recipe->output.work);
+        bq_get_text(r, recipe->output.file, sizeof recipe->output.file);
+        bq_get_text(r, recipe->output.dataset, sizeof recipe->output.dataset);
+        if (how >= BQ_N_OUTPUT_HOWS ||
+            get_layout(r, space, recipe->out_type, &recipe->output.layout) < 0)
+            return -1;
+        recipe->output.how = (enum bq_output_how)how;
+        enum bq_storage storage = recipe->output.layout.storage;
+        bool is_encoded = how == BQ_OUTPUT_ENCODED || how == BQ_OUTPUT_SHARDED;
+        if ((is_encoded && storage != BQ_STORAGE_CHUNKED) ||
+            (how == BQ_OUTPUT_DIRECT && storage == BQ_STORAGE_OTHER))
+            return -1;
+    }
+    return r->is_bad ? -1 : 0;
 }
 
 int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
@@ -50,7 +164,8 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     bq_get_text(r, recipe->file, sizeof recipe->file);
     bq_get_text(r, recipe->dataset, sizeof recipe->dataset);
     recipe->file_bytes = bq_get_u64(r);
-    recipe->file_mtime_ns = bq_get_u64(r);
+    recipe->identity[0] = bq_get_u64(r);
+    recipe->identity[1] = bq_get_u64(r);
     unsigned in_type = bq_get_u8(r), out_type = bq_get_u8(r);
     struct bq_space space = {.rank = bq_get_u8(r)};
     uint64_t chunk[BQ_MAX_RANK];
@@ -68,6 +183,12 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->open = bq_get_u32(r);
     recipe->is_team = bq_get_u8(r) != 0;
     recipe->is_bound = bq_get_u8(r) != 0;
+    unsigned delivery = bq_get_u8(r), on_error = bq_get_u8(r);
+    recipe->memory = bq_get_u64(r);
+    if (delivery >= BQ_N_DELIVERIES || on_error >= BQ_N_ON_ERRORS)
+        return -1;
+    recipe->delivery = (enum bq_delivery)delivery;
+    recipe->on_error = (enum bq_on_error)on_error;
     if (r->is_bad || in_type >= BQ_N_TYPES || out_type >= BQ_N_TYPES || policy >= BQ_N_POLICIES ||
         recipe->acc_size > BQ_MAX_ACC || recipe->n_kitchens == 0 || recipe->open == 0 ||
         recipe->open > BQ_MAX_OPEN || recipe->n_cooks > BQ_MAX_COOKS)
@@ -78,5 +199,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     if (bq_plan_make(&recipe->plan, &space, chunk, NULL) < 0)
         return -1;
     bool has_bytes = recipe->has_input || recipe->has_output;
-    return has_bytes && recipe->plan.max_elements > BQ_MAX_CHUNK_BYTES / 8 ? -1 : 0;
+    if (has_bytes && recipe->plan.max_elements > BQ_MAX_CHUNK_BYTES / 8)
+        return -1;
+    return get_data(r, recipe);
 }

@@ -5,11 +5,26 @@
 
 #include "base/bytes.h"
 #include "core/job.h"
+#include "core/layout.h"
 #include "core/plan.h"
 #include "core/step.h"
 
 #define BQ_MAX_PATH 1024
 #define BQ_MAX_CHUNK_BYTES (UINT64_C(1) << 30) /* of a chunk's input or output */
+
+/* What a kitchen does with a chunk's output. X(code, what a plan says) */
+#define BQ_OUTPUT_HOWS(X)                                                                          \
+    X(BQ_OUTPUT_LIBRARY, "gathered by the coordinator, written through the HDF5 library")          \
+    X(BQ_OUTPUT_DIRECT, "written by the kitchens, each chunk to its place")                        \
+    X(BQ_OUTPUT_ENCODED, "encoded by the cooks, placed by the coordinator")                       \
+    X(BQ_OUTPUT_SHARDED, "a file for each kitchen, joined by a virtual dataset")
+
+enum bq_output_how {
+#define BQ_OUTPUT_HOW_CODE(code, text) code,
+    BQ_OUTPUT_HOWS(BQ_OUTPUT_HOW_CODE)
+#undef BQ_OUTPUT_HOW_CODE
+        BQ_N_OUTPUT_HOWS
+};
 
 struct bq_recipe {
     char kernel[48];
@@ -17,7 +32,18 @@ struct bq_recipe {
     union bq_value params[BQ_MAX_PARAMS];
     bool has_input, has_output;
     char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH]; /* input */
-    uint64_t file_bytes, file_mtime_ns;           /* of the input, as the coordinator sees it */
+    uint64_t file_bytes, identity[2];             /* of the input, as the coordinator sees it */
+    struct bq_layout layout;                      /* of the input */
+    enum bq_delivery delivery;
+    enum bq_on_error on_error;
+    struct {
+        enum bq_output_how how;
+        char
+            work[BQ_MAX_PATH]; /* absolute path of the work file: its random name is its identity */
+        char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH];
+        struct bq_layout layout;
+    } output;        /* when has_output */
+    uint64_t memory; /* a kitchen's budget, bytes; 0: its fair share of what is free */
     enum bq_type in_type, out_type;
     struct bq_plan plan;
     uint64_t acc_size; /* the kernel's own accumulator, bytes */

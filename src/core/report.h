@@ -21,6 +21,8 @@ struct bq_kitchen_report {
     uint64_t n_chunks, n_leases, n_requests, bytes_in, bytes_out;
     uint64_t wait_ns;             /* mean time from request to lease */
     uint64_t n_open_max;          /* most chunks open at one moment, counted exactly */
+    uint64_t budget, peak;        /* bytes: `memory`, and the most that was resident (0: unknown) */
+    bool is_served, is_direct;    /* the coordinator sent its input; it wrote its output itself */
     struct bq_cook_report *cooks; /* n_cooks */
     char warning[200];            /* about binding; empty when all is well */
 };

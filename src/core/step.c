@@ -3,7 +3,7 @@
 #include "base/heap.h"
 #include "base/hint.h"
 #include "base/text.h"
-#include "core/recipe.h"
+#include "core/value.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -44,6 +44,9 @@ int bq_step_unknown(const struct bq_step *step, const char *key, struct bq_error
     if (step && step->kernel && bq_kernel_param(step->kernel, key) >= 0)
         return bq_fail(err, BQ_EXIT_USAGE, "key %s is not known; did you mean 'params.%s'?", quote,
                        key);
+    if (bq_output_part(key) >= 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "key %s is not known here; it is a part of 'output'",
+                       quote);
     return bq_fail(err, BQ_EXIT_USAGE, "key %s is not known%s", quote,
                    bq_hint(key, key_names, BQ_N_STEP_KEYS, hint, sizeof hint));
 }
@@ -55,14 +58,6 @@ void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel)
         step->params[i] = kernel->params[i].standard;
     step->schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     step->open = 1;
-}
-
-/* A text that is not what the key wants. */
-static int wrong(const char *key, const char *wants, const char *text, struct bq_error *err)
-{
-    char quote[BQ_QUOTE];
-    return bq_fail(err, BQ_EXIT_USAGE, "%s must be %s, not %s", key, wants,
-                   bq_quote(text, quote, sizeof quote));
 }
 
 static int replace(char **old, const char *text, struct bq_error *err)
@@ -83,62 +78,8 @@ static int name_set(struct bq_step *step, const char *text, struct bq_error *err
     for (size_t i = 0; i < n; i++)
         is_good = is_good && !iscntrl((unsigned char)text[i]);
     if (!is_good)
-        return wrong("name", "1 to 64 characters without . = : and /", text, err);
+        return bq_value_wrong("name", "1 to 64 characters without . = : and /", text, err);
     return replace(&step->name, text, err);
-}
-
-int bq_place_set(struct bq_place *place, const char *what, const char *file, const char *dataset,
-                 struct bq_error *err)
-{
-    bool is_absolute = *dataset == '/';
-    if (!*file)
-        return bq_fail(err, BQ_EXIT_USAGE, "%s has an empty file name", what);
-    if (!dataset[is_absolute])
-        return bq_fail(err, BQ_EXIT_USAGE, "%s must name a dataset such as /photo, not %s", what,
-                       is_absolute ? "'/'" : "nothing");
-    if (strlen(file) >= BQ_MAX_PATH || strlen(dataset) + 1 >= BQ_MAX_PATH)
-        return bq_fail(err, BQ_EXIT_USAGE, "%s has a path of more than %d bytes", what,
-                       BQ_MAX_PATH - 2);
-    char path[BQ_MAX_PATH];
-    snprintf(path, sizeof path, "%s%s", is_absolute ? "" : "/", dataset);
-    struct bq_place next = {.file = bq_strdup(file), .dataset = bq_strdup(path)};
-    if (!next.file || !next.dataset) {
-        bq_free(next.file);
-        bq_free(next.dataset);
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    }
-    bq_free(place->file);
-    bq_free(place->dataset);
-    *place = next;
-    return 0;
-}
-
-/* The last ':' before a '/' that does not begin the "//" of an address. */
-static const char *place_split(const char *text)
-{
-    const char *at = NULL;
-    for (const char *p = text; (p = strstr(p, ":/")); p++) {
-        if (p[2] != '/')
-            at = p;
-    }
-    return at;
-}
-
-int bq_place_parse(struct bq_place *place, const char *what, const char *text, int line,
-                   struct bq_error *err)
-{
-    const char *at = place_split(text);
-    char file[BQ_MAX_PATH];
-    if (!at || at == text)
-        return wrong(what, "FILE:/dataset, such as photo.h5:/photo", text, err);
-    if ((size_t)(at - text) >= sizeof file)
-        return bq_fail(err, BQ_EXIT_USAGE, "%s has a path of more than %d bytes", what,
-                       BQ_MAX_PATH - 2);
-    snprintf(file, sizeof file, "%.*s", (int)(at - text), text);
-    if (bq_place_set(place, what, file, at + 1, err))
-        return -1;
-    place->line = line;
-    return 0;
 }
 
 int bq_schedule_set(struct bq_schedule *schedule, const char *policy, const char *block,
@@ -162,7 +103,7 @@ int bq_schedule_set(struct bq_schedule *schedule, const char *policy, const char
         return bq_fail(err, BQ_EXIT_USAGE, "policy '%s' takes no block; only cyclic and dynamic do",
                        policy);
     if (block && bq_text_u64(block, &next.block))
-        return wrong("block", "a whole number of chunks", block, err);
+        return bq_value_wrong("block", "a whole number of chunks", block, err);
     *schedule = next;
     return 0;
 }
@@ -185,7 +126,7 @@ int bq_step_chunk(struct bq_step *step, const char *const *sizes, size_t n, stru
         if (bq_text_u64(sizes[i], &extent[i]) || extent[i] == 0) {
             char what[32];
             snprintf(what, sizeof what, "chunk's axis %zu", i + 1);
-            return wrong(what, "a whole number of at least 1", sizes[i], err);
+            return bq_value_wrong(what, "a whole number of at least 1", sizes[i], err);
         }
     }
     memcpy(step->chunk, extent, n * sizeof *extent);
@@ -205,7 +146,7 @@ static int chunk_parse(struct bq_step *step, const char *text, struct bq_error *
     }
     size_t length = strlen(text);
     if (length >= sizeof copy || !(isdigit((unsigned char)*text) || *text == '-'))
-        return wrong("chunk", bq_step_wants(BQ_KEY_CHUNK), text, err);
+        return bq_value_wrong("chunk", bq_step_wants(BQ_KEY_CHUNK), text, err);
     memcpy(copy, text, length + 1);
     sizes[0] = copy;
     for (char *p = copy; *p; p++) {
@@ -219,33 +160,33 @@ static int chunk_parse(struct bq_step *step, const char *text, struct bq_error *
     return bq_step_chunk(step, sizes, n, err);
 }
 
-static int number_set(unsigned *field, const char *key, const char *text, unsigned min,
-                      unsigned max, struct bq_error *err)
-{
-    struct bq_param rule = {.name = key, .kind = BQ_INT, .min = min, .max = max};
-    union bq_value value;
-    if (bq_param_parse(&rule, text, &value, err))
-        return -1;
-    *field = (unsigned)value.i;
-    return 0;
-}
-
-static int team_set(struct bq_step *step, const char *text, struct bq_error *err)
-{
-    struct bq_param rule = {.name = "team", .kind = BQ_BOOL};
-    union bq_value value;
-    if (bq_param_parse(&rule, text, &value, err))
-        return -1;
-    step->is_team = value.b;
-    return 0;
-}
-
 static int delivery_set(struct bq_step *step, const char *text, struct bq_error *err)
 {
-    bool is_shared = strcmp(text, "shared") == 0;
-    if (!is_shared && strcmp(text, "auto") != 0)
-        return wrong("delivery", bq_step_wants(BQ_KEY_DELIVERY), text, err);
-    step->delivery = is_shared ? BQ_DELIVERY_SHARED : BQ_DELIVERY_AUTO;
+    static const char *const names[] = {
+#define DELIVERY_NAME(code, name) name,
+        BQ_DELIVERIES(DELIVERY_NAME)
+#undef DELIVERY_NAME
+    };
+    int found = bq_value_word("delivery", bq_step_wants(BQ_KEY_DELIVERY), names, BQ_N_DELIVERIES,
+                              text, err);
+    if (found < 0)
+        return -1;
+    step->delivery = (enum bq_delivery)found;
+    return 0;
+}
+
+static int on_error_set(struct bq_step *step, const char *text, struct bq_error *err)
+{
+    static const char *const names[] = {
+#define ON_ERROR_NAME(code, name) name,
+        BQ_ON_ERRORS(ON_ERROR_NAME)
+#undef ON_ERROR_NAME
+    };
+    int found =
+        bq_value_word("on_error", bq_step_wants(BQ_KEY_ON_ERROR), names, BQ_N_ON_ERRORS, text, err);
+    if (found < 0)
+        return -1;
+    step->on_error = (enum bq_on_error)found;
     return 0;
 }
 
@@ -274,6 +215,8 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
 {
     if (strncmp(key, "params.", 7) == 0)
         return param_set(step, key + 7, text, line, err);
+    if (strncmp(key, "output.", 7) == 0)
+        return bq_output_wish_set(&step->wish, key + 7, text, line, err);
     int code = bq_step_key(key);
     if (code < 0)
         return bq_step_unknown(step, key, err);
@@ -292,15 +235,22 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
     case BQ_KEY_SCHEDULE:
         return schedule_parse(&step->schedule, text, err);
     case BQ_KEY_COOKS:
-        return number_set(&step->cooks, key, text, 0, BQ_MAX_COOKS, err);
+        return bq_value_number(&step->cooks, key, text, 0, BQ_MAX_COOKS, err);
     case BQ_KEY_OPEN:
-        return number_set(&step->open, key, text, 1, BQ_MAX_OPEN, err);
+        return bq_value_number(&step->open, key, text, 1, BQ_MAX_OPEN, err);
     case BQ_KEY_TEAM:
-        return team_set(step, text, err);
+        return bq_value_bool(&step->is_team, key, text, err);
     case BQ_KEY_DELIVERY:
         return delivery_set(step, text, err);
+    case BQ_KEY_MEMORY:
+        if (bq_value_size(&step->memory, key, bq_step_wants(BQ_KEY_MEMORY), text, err))
+            return -1;
+        step->memory_line = line;
+        return 0;
+    case BQ_KEY_ON_ERROR:
+        return on_error_set(step, text, err);
     case BQ_KEY_PARAMS:
-        return wrong(key, bq_step_wants(BQ_KEY_PARAMS), text, err);
+        return bq_value_wrong(key, bq_step_wants(BQ_KEY_PARAMS), text, err);
     case BQ_KEY_KERNEL:
     case BQ_KEY_STEPS:
     case BQ_N_STEP_KEYS:

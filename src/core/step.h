@@ -25,7 +25,9 @@
     X(BQ_KEY_COOKS, "cooks", "a whole number")                                                     \
     X(BQ_KEY_OPEN, "open", "a whole number")                                                       \
     X(BQ_KEY_TEAM, "team", "true or false")                                                        \
-    X(BQ_KEY_DELIVERY, "delivery", "auto or shared")                                               \
+    X(BQ_KEY_DELIVERY, "delivery", "auto, shared or coordinator")                                  \
+    X(BQ_KEY_MEMORY, "memory", "a size such as 512MiB or 2GiB, or auto")                           \
+    X(BQ_KEY_ON_ERROR, "on_error", "stop or skip")                                                 \
     X(BQ_KEY_STEPS, "steps", "a list of steps")
 
 enum bq_step_key {
@@ -46,16 +48,12 @@ int bq_step_unknown(const struct bq_step *step, const char *key, struct bq_error
 void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel);
 
 /* Sets a field: key "name", "input", "output", "chunk" (512x512), "schedule" (dynamic:4), "cooks",
- * "open", "team", "delivery" or "params.NAME". line: where it stands in the file, or 0. */
+ * "open", "team", "delivery", "memory" (2GiB), "on_error", "params.NAME" or "output.PART" (of
+ * bq_output_wish_set). line: where it stands in the file, or 0. */
 int bq_step_set(struct bq_step *step, const char *key, const char *text, int line,
                 struct bq_error *err);
 
-/* The same for fields that come in parts. what: the key, for messages. */
-int bq_place_set(struct bq_place *place, const char *what, const char *file, const char *dataset,
-                 struct bq_error *err);
-/* "FILE:/dataset". line as in bq_step_set. */
-int bq_place_parse(struct bq_place *place, const char *what, const char *text, int line,
-                   struct bq_error *err);
+/* The same for fields that come in parts; bq_place_set is another. */
 int bq_schedule_set(struct bq_schedule *schedule, const char *policy, const char *block,
                     struct bq_error *err); /* block NULL: not given */
 int bq_step_chunk(struct bq_step *step, const char *const *sizes, size_t n, struct bq_error *err);

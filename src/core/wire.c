@@ -51,8 +51,17 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u64(w, m->data_size);
         break;
     case BQ_FAILED:
+        bq_put_u32(w, m->n);
         bq_put_u64(w, m->first);
         bq_put_text(w, m->text);
+        break;
+    case BQ_NOT_STORED:
+        bq_put_u64(w, m->first);
+        bq_put_text(w, m->text);
+        break;
+    case BQ_FETCH:
+    case BQ_STORED:
+        bq_put_u64(w, m->first);
         break;
     case BQ_BYE:
         bq_put_u32(w, m->n);
@@ -76,7 +85,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
     *m = (struct bq_message){0};
     unsigned kind = bq_get_u8(&r);
     m->step = bq_get_u32(&r);
-    if (r.is_bad || kind < BQ_HELLO || kind > BQ_BYE)
+    if (r.is_bad || kind < BQ_HELLO || kind > BQ_NOT_STORED)
         return -1;
     m->kind = (enum bq_message_kind)kind;
     switch (m->kind) {
@@ -115,8 +124,17 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->data_size = bq_get_u64(&r);
         break;
     case BQ_FAILED:
+        m->n = bq_get_u32(&r);
         m->first = bq_get_u64(&r);
         bq_get_text(&r, m->text, sizeof m->text);
+        break;
+    case BQ_NOT_STORED:
+        m->first = bq_get_u64(&r);
+        bq_get_text(&r, m->text, sizeof m->text);
+        break;
+    case BQ_FETCH:
+    case BQ_STORED:
+        m->first = bq_get_u64(&r);
         break;
     case BQ_BYE:
         m->n = bq_get_u32(&r);
@@ -171,6 +189,10 @@ void bq_wire_put_report(struct bq_writer *w, const struct bq_kitchen_report *k)
     bq_put_u64(w, k->bytes_out);
     bq_put_u64(w, k->wait_ns);
     bq_put_u64(w, k->n_open_max);
+    bq_put_u64(w, k->budget);
+    bq_put_u64(w, k->peak);
+    bq_put_u8(w, k->is_served);
+    bq_put_u8(w, k->is_direct);
     bq_put_text(w, k->warning);
     for (uint32_t i = 0; i < k->n_cooks; i++) {
         const struct bq_cook_report *c = &k->cooks[i];
@@ -226,6 +248,10 @@ int bq_wire_get_report(struct bq_reader *r, struct bq_kitchen_report *k)
     k->bytes_out = bq_get_u64(r);
     k->wait_ns = bq_get_u64(r);
     k->n_open_max = bq_get_u64(r);
+    k->budget = bq_get_u64(r);
+    k->peak = bq_get_u64(r);
+    k->is_served = bq_get_u8(r) != 0;
+    k->is_direct = bq_get_u8(r) != 0;
     bq_get_text(r, k->warning, sizeof k->warning);
     if (r->is_bad || n_cooks > MAX_COOKS || n_cooks > (size_t)(r->end - r->at) / cook_size)
         return -1;

@@ -9,6 +9,8 @@
  *   DROPPED  given back, not started
  *   FAILED   this chunk cannot be done
  *   REPORT   what my cooks did                  (BYE is answered by BYE, the last message)
+ *   FETCH    send me a chunk's stored bytes     STORED   here they are
+ *                                               NOT_STORED  I cannot, because ...
  *
  * Fields are little-endian and length-checked; a message is never a struct image. The first one
  * carries the version. Every message names the step it belongs to, so that a late one is known.
@@ -21,7 +23,7 @@
 #include "core/reduction.h"
 #include "core/report.h"
 
-#define BQ_WIRE_VERSION 1u
+#define BQ_WIRE_VERSION 2u
 
 enum bq_message_kind {
     BQ_HELLO = 1,
@@ -36,22 +38,25 @@ enum bq_message_kind {
     BQ_REVOKE,
     BQ_CLOSE,
     BQ_REPORT,
-    BQ_BYE
+    BQ_BYE,
+    BQ_FETCH,
+    BQ_STORED,
+    BQ_NOT_STORED
 };
 
 struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
-    uint64_t first,
-        count; /* LEASE REVOKE DROPPED; FAILED: first; REQUEST: count = unstarted, first = wanted */
+    uint64_t first, count;  /* LEASE REVOKE DROPPED; FAILED FETCH STORED NOT_STORED: first, the
+                               chunk;  REQUEST: count = unstarted, first = wanted */
     uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
     double tau_ns, wait_ns; /* REQUEST */
     uint32_t n; /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
-                   code */
+                   code; FAILED: 1 when its input could not be read */
     uint64_t data_size;    /* RESULT: bytes of output after the nodes */
-    char text[256];        /* REFUSED, FAILED: why; HELLO: host name */
+    char text[256];        /* REFUSED, FAILED, NOT_STORED: why; HELLO: host name */
     uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */
-    struct bq_reader rest; /* decoded: what follows (STEP: recipe; RESULT: nodes; REPORT) */
+    struct bq_reader rest; /* decoded: what follows (STEP: recipe; RESULT: nodes; REPORT; STORED) */
 };
 
 /* Bytes of a message's fixed part, at most; a RESULT's nodes take bq_wire_node_size each. */

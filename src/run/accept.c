@@ -5,28 +5,12 @@
 #include "adapters/clock.h"
 #include "base/heap.h"
 
-/* Writes the output bytes of a chunk that has just been accepted. */
-static int write_chunk(struct coordinator *c, uint64_t chunk, struct bq_message *m)
-{
-    uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK];
-    uint64_t n = bq_plan_chunk(&c->recipe->plan, chunk, offset, extent);
-    size_t size = (size_t)n * bq_type_size(c->recipe->out_type);
-    const void *data = m->data_size == size ? bq_get_bytes(&m->rest, size) : NULL;
-    if (!data)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "the result of chunk %llu has the wrong size",
-                       (unsigned long long)chunk);
-    return bq_output_write(c->output, offset, extent, data, c->err);
-}
-
 int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
 {
     size_t size = bq_recipe_result_size(c->recipe);
     struct bq_node node;
     const void *result;
     while (bq_wire_get_node(m, size, c->recipe->plan.n_chunks, &node, &result)) {
-        if (c->output && node.level > 0)
-            return bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u sent a result without its output",
-                           kitchen + 1);
         uint64_t now = bq_now(), n = bq_node_size(node);
         struct bq_action action;
         bq_scheduler_tell(
@@ -43,7 +27,8 @@ int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
         c->report->n_discarded += n - action.count;
         if (bq_reduction_add(c->reduction, node, result, action.count < n) < 0)
             return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results");
-        if (c->output && write_chunk(c, node.first, m) < 0)
+        if (c->gather &&
+            bq_gather_take(c->gather, kitchen, node, &m->rest, m->data_size, c->err) < 0)
             return -1;
     }
     return m->rest.is_bad ? bq_fail(c->err, BQ_EXIT_FAILED, "a result of kitchen %u cannot be read",
@@ -54,6 +39,12 @@ int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
 int bq_accept_nothing(struct coordinator *c, uint64_t chunk)
 {
     struct bq_report *r = c->report;
+    if (c->is_input && c->recipe->on_error == BQ_ON_ERROR_STOP)
+        return bq_fail(c->err, BQ_EXIT_FAILED,
+                       "chunk %llu: %s (`on_error: skip` goes on without such chunks)",
+                       (unsigned long long)chunk, c->why);
+    if (c->gather && bq_gather_nothing(c->gather, chunk, c->err) < 0)
+        return -1;
     if (r->n_given_up < BQ_MAX_NAMED) {
         struct bq_given_up *g = &r->given_up[r->n_given_up++];
         g->chunk = chunk;

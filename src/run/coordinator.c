@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
@@ -94,7 +95,10 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
     case BQ_FAILED:
         event.kind = BQ_EVENT_FAILED;
         snprintf(c->why, sizeof c->why, "%.190s", m->text);
+        c->is_input = m->n != 0;
         break;
+    case BQ_FETCH:
+        return c->larder ? bq_larder_ask(c->larder, kitchen + 1, m->first, c->err) : 0;
     case BQ_REFUSED:
     case BQ_HELLO:
     case BQ_STEP:
@@ -102,6 +106,8 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
     case BQ_REVOKE:
     case BQ_CLOSE:
     case BQ_BYE:
+    case BQ_STORED:
+    case BQ_NOT_STORED:
         return 0; /* not ours to get, or dealt with by receive_all */
     }
     bq_scheduler_tell(c->scheduler, now, &event);
@@ -161,12 +167,33 @@ static void show_progress(struct coordinator *c)
     c->has_line = true;
 }
 
+static int serve_input(struct coordinator *c)
+{
+    return c->larder ? bq_larder_serve(c->larder, c->transport, c->err) : 0;
+}
+
+/* No kitchen may wait for a parcel that is not sent yet, and no parcel may be under way when its
+ * memory goes. */
+static void end_input(struct coordinator *c)
+{
+    bq_larder_stop(c->larder);
+    while (c->larder && !bq_larder_is_settled(c->larder)) {
+        if (bq_transport_progress(c->transport, NULL) < 0)
+            break;
+        bq_transport_wait(c->transport, 1000000, c->bell);
+    }
+    bq_larder_destroy(c->larder);
+    if (c->bell >= 0)
+        close(c->bell);
+}
+
 static int serve(struct coordinator *c)
 {
     bool is_stopping = false;
     bq_affinity_answer_fast();
     while (!bq_scheduler_done(c->scheduler)) {
-        if (receive_all(c) < 0 || bq_transport_progress(c->transport, c->err) < 0)
+        if (receive_all(c) < 0 || serve_input(c) < 0 ||
+            bq_transport_progress(c->transport, c->err) < 0)
             return -1;
         uint64_t now = bq_now();
         if (*c->options->stop && !is_stopping) {
@@ -185,7 +212,7 @@ static int serve(struct coordinator *c)
             break;
         uint64_t wake = bq_scheduler_wake(c->scheduler);
         uint64_t wait = wake <= now ? 0 : wake - now;
-        bq_transport_wait(c->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, -1);
+        bq_transport_wait(c->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, c->bell);
     }
     return is_stopping ? bq_fail(c->err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks",
                                  (unsigned long long)bq_scheduler_n_done(c->scheduler),
@@ -244,10 +271,17 @@ static int create(struct coordinator *c)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
     if (c->recipe->has_output) {
-        c->output = bq_output_create(&c->resolved->output, c->err);
-        if (!c->output)
+        c->gather = bq_gather_create(c->resolved, c->err);
+        if (!c->gather)
             return -1;
-        *c->options->work_file = bq_output_work_path(c->output);
+        *c->options->work_file = bq_gather_work_file(c->gather);
+    }
+    if (c->recipe->has_input) {
+        c->bell = bq_bell_create();
+        c->larder =
+            bq_larder_create(c->recipe, c->resolved->input, c->options->number, c->bell, c->err);
+        if (c->bell < 0 || !c->larder)
+            return bq_fail(c->err, BQ_EXIT_FAILED, "no file descriptor or memory is left");
     }
     return 0;
 }
@@ -291,6 +325,7 @@ int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
                             .options = options,
                             .report = report,
                             .err = err,
+                            .bell = -1,
                             .merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel}};
     int rc = -1;
     *report = (struct bq_report){0};
@@ -306,17 +341,15 @@ int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
     describe(&c, hello);
     if (served < 0)
         goto out;
+    if (resolved->input && bq_input_check_unchanged(resolved->input, err) < 0)
+        goto out;
     if (bq_outcome(report, c.reduction, &c.merge, err) < 0)
         goto out;
-    if (c.output) {
-        struct bq_output *output = c.output;
-        c.output = NULL;
+    if (c.gather) {
+        struct bq_gather *gather = c.gather;
+        c.gather = NULL;
         *options->work_file = NULL;
-        if (bq_outcome_note(output, report, err) < 0) {
-            bq_output_discard(output);
-            goto out;
-        }
-        if (bq_output_commit(output, err) < 0)
+        if (bq_gather_commit(gather, report, err) < 0)
             goto out;
     }
     rc = 0;
@@ -324,8 +357,8 @@ out:
     if (c.has_line && options->is_terminal)
         fprintf(stderr, "\n");
     *options->work_file = NULL;
-    if (c.output)
-        bq_output_discard(c.output);
+    end_input(&c);
+    bq_gather_discard(c.gather);
     bq_reduction_destroy(c.reduction);
     bq_scheduler_destroy(c.scheduler);
     return rc;

@@ -6,6 +6,8 @@
 #include "core/scheduler.h"
 #include "core/wire.h"
 #include "run/coordinator.h"
+#include "run/gather.h"
+#include "run/larder.h"
 #include "run/merge.h"
 
 #define BQ_MAX_NAMED 100 /* chunks given up that are named */
@@ -19,7 +21,9 @@ struct coordinator {
     struct bq_error *err;
     struct bq_scheduler *scheduler;
     struct bq_reduction *reduction;
-    struct bq_output *output;
+    struct bq_gather *gather; /* NULL without output */
+    struct bq_larder *larder; /* NULL without input */
+    int bell;                 /* rung by the larder's threads */
     struct bq_merge merge;
     struct bq_progress progress;
     uint64_t epoch, last_accept, n_messages;
@@ -27,6 +31,7 @@ struct coordinator {
     uint32_t n_open; /* kitchens that have not reported or refused */
     double svc_ns;
     char why[200]; /* the last failure told, for GIVE_UP */
+    bool is_input; /* it was one of reading the input */
     bool has_line;
 };
 

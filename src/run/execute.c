@@ -1,24 +1,26 @@
 #include "run/execute.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/store.h"
+#include "adapters/clock.h"
 #include "base/heap.h"
-#include "core/wire.h"
+#include "run/intake.h"
 #include "run/merge.h"
-#include "run/out_buffer.h"
+#include "run/outlet.h"
 
-#define FIXED 17 /* bytes of a RESULT before its nodes */
+#define AHEAD 8 /* chunks that a cook may have in progress while it waits for a slow file */
 
 /* What one open chunk of one cook needs. */
 struct bench {
     void *in;
-    struct bq_out_buffer *out;
-    uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK];
+    uint64_t chunk;
+    struct bq_box box;
     struct bq_block in_block, out_block;
+    bool is_fetching;     /* its input is on the way */
+    unsigned stage;       /* of the kernel */
+    uint64_t begun;       /* clock, when its input was there */
     unsigned char *stack; /* results of a run on their way up the tree */
 };
 
@@ -26,14 +28,11 @@ struct bq_executor {
     const struct bq_recipe *recipe;
     const struct bq_kernel *kernel;
     struct bq_merge merge;
-    uint32_t step;
-    struct bq_input *input;
-    pthread_mutex_t reading; /* guards input: one cook reads, the others compute */
+    struct bq_intake *intake; /* NULL when the step has no input */
+    struct bq_outlet *outlet; /* NULL when it has no output */
     size_t result_size, stride;
-    size_t header; /* bytes in front of the data in an out_buffer */
-    unsigned n_benches;
+    unsigned n_slots, n_benches;
     struct bench *benches;
-    struct bq_out_pool *out; /* NULL when the step has no output */
     _Atomic uint64_t bytes_in, bytes_out;
 };
 
@@ -44,20 +43,10 @@ static uint64_t in_bytes(const struct bq_recipe *recipe)
     return recipe->has_input ? recipe->plan.max_elements * bq_type_size(recipe->in_type) : 0;
 }
 
-static uint64_t out_bytes(const struct bq_recipe *recipe)
+bool bq_executor_takes_runs(const struct bq_executor *x)
 {
-    return recipe->has_output ? recipe->plan.max_elements * bq_type_size(recipe->out_type) : 0;
-}
-
-static unsigned n_buffers(const struct bq_recipe *recipe, unsigned n_cooks)
-{
-    return recipe->has_output ? n_cooks * (recipe->open + 1) + 1 : 0;
-}
-
-bool bq_executor_takes_runs(const struct bq_recipe *recipe, const struct bq_kernel *kernel)
-{
-    return !recipe->has_output && !(kernel->flags & BQ_WAITS) && recipe->open == 1 &&
-           !recipe->is_team;
+    return !(x->kernel->flags & BQ_WAITS) && !x->recipe->is_team &&
+           (!x->outlet || bq_executor_is_direct(x)) && !bq_executor_is_served(x);
 }
 
 /* Results of a run on their way up the tree. */
@@ -66,51 +55,36 @@ static uint64_t stack_bytes(const struct bq_recipe *recipe)
     return (BQ_POOL_MAX_LEVEL + 2) * ((bq_recipe_result_size(recipe) + 63) / 64 * 64);
 }
 
-uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks)
+/* For each chunk in progress, for each cook, and once. */
+struct need {
+    uint64_t slot, cook, fixed;
+};
+
+static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool is_direct)
 {
-    uint64_t benches = (uint64_t)n_cooks * recipe->open;
-    uint64_t results = benches * bq_recipe_result_size(recipe);
-    if (!recipe->has_output && recipe->open == 1)
-        results += n_cooks * stack_bytes(recipe);
-    return benches * in_bytes(recipe) + n_buffers(recipe, n_cooks) * out_bytes(recipe) + results;
+    struct bq_intake_memory in = bq_intake_memory(recipe, is_served);
+    struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
+    return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
+                                 stack_bytes(recipe),
+                         .cook = in.cook + out.cook,
+                         .fixed = in.fixed + out.fixed};
 }
 
-static int bench_create(struct bq_executor *x, struct bench *bench)
+static uint64_t total(struct need need, unsigned n_cooks, unsigned n_slots)
 {
-    const struct bq_plan *plan = &x->recipe->plan;
-    bench->in = x->recipe->has_input ? bq_alloc(1, in_bytes(x->recipe)) : NULL;
-    bool has_runs = bq_executor_takes_runs(x->recipe, x->kernel);
-    bench->stack = has_runs ? bq_alloc(1, stack_bytes(x->recipe)) : NULL;
-    bench->in_block = (struct bq_block){.type = x->recipe->in_type,
-                                        .rank = plan->space.rank,
-                                        .extent = bench->extent,
-                                        .offset = bench->offset,
-                                        .data = bench->in};
-    bench->out_block = bench->in_block;
-    bench->out_block.type = x->recipe->out_type;
-    bench->out_block.data = NULL;
-    return (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ? -1 : 0;
+    return need.fixed + n_cooks * (need.cook + n_slots * need.slot);
 }
 
-/* The coordinator's plan is for the file that it saw; another one here would give wrong numbers. */
-static int check_input(const struct bq_executor *x, struct bq_error *err)
+uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks, unsigned n_slots)
 {
-    const struct bq_input_info *info = bq_input_info(x->input);
-    const struct bq_recipe *recipe = x->recipe;
-    if (info->type == recipe->in_type && info->file_bytes == recipe->file_bytes &&
-        info->file_mtime_ns == recipe->file_mtime_ns &&
-        info->space.rank == recipe->plan.space.rank &&
-        memcmp(info->space.extent, recipe->plan.space.extent,
-               (size_t)info->space.rank * sizeof *info->space.extent) == 0)
-        return 0;
-    return bq_fail(err, BQ_EXIT_FAILED,
-                   "%s is not the file that the coordinator sees (size, time or shape differ)",
-                   recipe->file);
+    bool is_direct =
+        recipe->output.how == BQ_OUTPUT_DIRECT || recipe->output.how == BQ_OUTPUT_SHARDED;
+    return total(need_of(recipe, false, is_direct), n_cooks, n_slots);
 }
 
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
                                        const struct bq_kernel *kernel, uint32_t step,
-                                       unsigned n_cooks, struct bq_error *err)
+                                       uint32_t shard, struct bq_error *err)
 {
     struct bq_executor *x = bq_alloc(1, sizeof *x);
     if (!x) {
@@ -120,72 +94,141 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
     x->recipe = recipe;
     x->kernel = kernel;
     x->merge = (struct bq_merge){.recipe = recipe, .kernel = kernel};
-    x->step = step;
     x->result_size = bq_recipe_result_size(recipe);
     x->stride = (x->result_size + 63) / 64 * 64;
-    x->header = (FIXED + bq_wire_node_size(x->result_size) + 63) / 64 * 64;
-    pthread_mutex_init(&x->reading, NULL);
-    if (recipe->has_input) {
-        x->input = bq_input_open(recipe->file, recipe->dataset, err);
-        if (!x->input || check_input(x, err) < 0)
-            goto failed;
+    if (recipe->has_input)
+        x->intake = bq_intake_create(recipe, err);
+    if (recipe->has_output)
+        x->outlet = bq_outlet_create(recipe, step, shard, err);
+    if ((recipe->has_input && !x->intake) || (recipe->has_output && !x->outlet)) {
+        bq_executor_destroy(x);
+        return NULL;
     }
-    x->benches = bq_alloc((size_t)n_cooks * recipe->open, sizeof *x->benches);
-    for (unsigned i = 0; x->benches && i < n_cooks * recipe->open; i++) {
+    return x;
+}
+
+static int bench_create(struct bq_executor *x, struct bench *bench)
+{
+    const struct bq_plan *plan = &x->recipe->plan;
+    bool has_runs = bq_executor_takes_runs(x);
+    bench->in = x->recipe->has_input ? bq_alloc(1, in_bytes(x->recipe)) : NULL;
+    bench->stack = has_runs ? bq_alloc(1, stack_bytes(x->recipe)) : NULL;
+    bench->box.rank = plan->space.rank;
+    bench->in_block = (struct bq_block){.type = x->recipe->in_type,
+                                        .rank = plan->space.rank,
+                                        .extent = bench->box.extent,
+                                        .offset = bench->box.offset,
+                                        .data = bench->in};
+    bench->out_block = bench->in_block;
+    bench->out_block.type = x->recipe->out_type;
+    bench->out_block.data = NULL;
+    return (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ? -1 : 0;
+}
+
+/* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
+ * cook would wait, and a cook that is not there helps nobody. */
+static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, uint64_t budget,
+               struct bq_error *err)
+{
+    const struct bq_recipe *recipe = x->recipe;
+    struct need need = need_of(recipe, bq_executor_is_served(x), bq_executor_is_direct(x));
+    bool is_fixed = recipe->open > 1 || !recipe->has_input;
+    unsigned cooks = *n_cooks, least = is_fixed ? recipe->open : 1;
+    while (cooks > 1 && total(need, cooks, least) > budget)
+        cooks--;
+    if (total(need, cooks, least) > budget)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "one cook needs %.1f MiB for its chunks, and `memory` leaves %.1f: give it "
+                       "more, or choose a smaller `chunk`",
+                       (double)total(need, 1, least) / (1 << 20), (double)budget / (1 << 20));
+    unsigned slots = is_fixed ? recipe->open : AHEAD;
+    while (slots > least && total(need, cooks, slots) > budget)
+        slots--;
+    *n_cooks = cooks;
+    *n_slots = slots;
+    return 0;
+}
+
+int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots,
+                        uint64_t budget, struct bq_error *err)
+{
+    if (fit(x, n_cooks, n_slots, budget, err) < 0)
+        return -1;
+    unsigned n = *n_cooks * *n_slots;
+    x->n_slots = *n_slots;
+    x->benches = bq_alloc(n, sizeof *x->benches);
+    for (unsigned i = 0; x->benches && i < n; i++) {
         x->n_benches = i + 1;
         if (bench_create(x, &x->benches[i]) < 0)
-            goto no_memory;
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the chunks of %u cooks",
+                           *n_cooks);
     }
-    if (recipe->has_output)
-        x->out = bq_out_pool_create(n_buffers(recipe, n_cooks), x->header, out_bytes(recipe));
-    if (!x->benches || (recipe->has_output && !x->out))
-        goto no_memory;
-    return x;
-
-no_memory:
-    bq_fail(err, BQ_EXIT_FAILED,
-            "out of memory: %u cooks need %llu MiB for their chunks; use fewer cooks or a smaller "
-            "`chunk`",
-            n_cooks, (unsigned long long)(bq_executor_memory(recipe, n_cooks) >> 20));
-failed:
-    bq_executor_destroy(x);
-    return NULL;
+    if (!x->benches)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, err) < 0)
+        return -1;
+    return x->outlet ? bq_outlet_prepare(x->outlet, *n_cooks, err) : 0;
 }
+
+bool bq_executor_is_served(const struct bq_executor *x)
+{
+    return x->intake && bq_intake_is_served(x->intake);
+}
+
+bool bq_executor_is_direct(const struct bq_executor *x)
+{
+    return x->outlet && bq_outlet_is_direct(x->outlet);
+}
+
+bool bq_executor_wants(struct bq_executor *x, uint64_t *chunk)
+{
+    return x->intake && bq_intake_wanted(x->intake, chunk);
+}
+
+void bq_executor_supply(struct bq_executor *x, uint64_t chunk, struct bq_reader *rest,
+                        const char *why)
+{
+    if (x->intake)
+        bq_intake_supply(x->intake, chunk, rest, why);
+}
+
+/* -- the end ------------------------------------------------------------------------------ */
 
 void bq_executor_destroy(struct bq_executor *x)
 {
     if (!x)
         return;
+    bq_intake_destroy(x->intake); /* first: it may still be filling benches */
+    bq_outlet_destroy(x->outlet);
     for (unsigned i = 0; i < x->n_benches; i++) {
         bq_free(x->benches[i].in);
         bq_free(x->benches[i].stack);
     }
-    bq_out_pool_destroy(x->out);
     bq_free(x->benches);
-    bq_input_close(x->input);
-    pthread_mutex_destroy(&x->reading);
     bq_free(x);
 }
 
 bool bq_executor_is_settled(struct bq_executor *x)
 {
-    return !x->out || bq_out_is_settled(x->out);
+    return !x->outlet || bq_outlet_is_settled(x->outlet);
 }
 
 void bq_executor_stop(struct bq_executor *x)
 {
-    if (x->out)
-        bq_out_stop(x->out);
+    bq_intake_stop(x->intake);
+    if (x->outlet)
+        bq_outlet_stop(x->outlet);
 }
 
 void bq_executor_abandon(struct bq_executor *x)
 {
-    for (unsigned i = 0; i < x->n_benches; i++) {
-        struct bq_out_buffer *out = x->benches[i].out;
-        x->benches[i].out = NULL;
-        if (out)
-            out->parcel.release(&out->parcel);
-    }
+    if (x->outlet)
+        bq_outlet_abandon(x->outlet);
+}
+
+int bq_executor_commit(struct bq_executor *x, struct bq_error *err)
+{
+    return x->outlet ? bq_outlet_commit(x->outlet, err) : 0;
 }
 
 void bq_executor_bytes(const struct bq_executor *x, uint64_t *in, uint64_t *out)
@@ -194,29 +237,7 @@ void bq_executor_bytes(const struct bq_executor *x, uint64_t *in, uint64_t *out)
     *out = atomic_load(&x->bytes_out);
 }
 
-/* -- one chunk ---------------------------------------------------------------------------- */
-
-static enum bq_unit_answer refuse(struct bq_unit *unit, const char *why)
-{
-    unit->payload = bq_strdup(why);
-    return BQ_UNIT_FAILED;
-}
-
-static int read_chunk(struct bq_executor *x, struct bench *bench, struct bq_meter *meter,
-                      struct bq_error *err)
-{
-    if (pthread_mutex_trylock(&x->reading)) {
-        bq_meter_enter(meter, BQ_PHASE_LOCK);
-        pthread_mutex_lock(&x->reading);
-    }
-    bq_meter_enter(meter, BQ_PHASE_FILE);
-    int rc = bq_input_read(x->input, bench->offset, bench->extent, bench->in, err);
-    pthread_mutex_unlock(&x->reading);
-    bq_meter_enter(meter, BQ_PHASE_BUSY);
-    atomic_fetch_add_explicit(&x->bytes_in, bench->in_block.n * bq_type_size(x->recipe->in_type),
-                              memory_order_relaxed);
-    return rc;
-}
+/* -- the kernel --------------------------------------------------------------------------- */
 
 /* A call of the kernel, by one cook or shared by a team; the answer is that of part 0, a failure
  * of any part is a failure. */
@@ -245,16 +266,16 @@ static void call_part(void *arg, unsigned part, unsigned n_parts)
 }
 
 static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, struct bq_unit *unit,
-                                  uint64_t chunk, void *acc, char *message)
+                                  void *acc, char *message)
 {
     struct shared_call shared = {.kernel = x->kernel,
                                  .call = {.params = x->recipe->params,
                                           .space = &x->recipe->plan.space,
-                                          .chunk = chunk,
+                                          .chunk = bench->chunk,
                                           .in = &bench->in_block,
                                           .out = &bench->out_block,
                                           .acc = acc,
-                                          .stage = unit->stage}};
+                                          .stage = bench->stage}};
     if (x->recipe->is_team)
         bq_pool_team(unit->pool, call_part, &shared);
     else
@@ -264,70 +285,96 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
     return atomic_load(&shared.has_failed) ? BQ_FAIL : shared.answer;
 }
 
-/* Builds the message in front of the data. */
-static void wrap(struct bq_executor *x, struct bq_out_buffer *out, uint64_t chunk,
-                 const void *result, size_t data_size)
+/* -- one chunk ---------------------------------------------------------------------------- */
+
+/* No memory for the reason is a reason too: the payload stays NULL. */
+static enum bq_unit_answer refuse(struct bq_unit *unit, const char *why, bool is_input)
 {
-    size_t head = FIXED + bq_wire_node_size(x->result_size);
-    unsigned char *begin = out->data + x->header - head;
-    struct bq_writer w = bq_writer(begin, head);
-    bq_wire_put(&w, &(struct bq_message){
-                        .kind = BQ_RESULT, .step = x->step, .n = 1, .data_size = data_size});
-    bq_wire_put_node(&w, (struct bq_node){.first = chunk, .level = 0}, result, x->result_size);
-    out->parcel.bytes = begin;
-    out->parcel.size = head + data_size;
+    struct bq_refusal *refusal = bq_alloc(1, sizeof *refusal);
+    if (refusal) {
+        refusal->is_input = is_input;
+        snprintf(refusal->why, sizeof refusal->why, "%.250s", why);
+    }
+    unit->payload = refusal;
+    return BQ_UNIT_FAILED;
 }
 
-/* Chunk `chunk` into `result`; stage 0 begins it, later ones go on. */
+/* Lays out the bench and fetches the input. */
+static enum bq_intake_answer begin(struct bq_executor *x, struct bench *bench, struct bq_unit *unit,
+                                   uint64_t chunk, struct bq_error *err)
+{
+    bench->chunk = chunk;
+    bench->stage = 0;
+    bench->in_block.n = bench->out_block.n =
+        bq_plan_chunk(&x->recipe->plan, chunk, bench->box.offset, bench->box.extent);
+    if (!x->intake)
+        return BQ_INTAKE_HERE;
+    atomic_fetch_add_explicit(&x->bytes_in, bench->in_block.n * bq_type_size(x->recipe->in_type),
+                              memory_order_relaxed);
+    return bq_intake_begin(x->intake, unit, chunk, &bench->box, bench->in, unit->may_wait, err);
+}
+
+static enum bq_unit_answer finish(struct bq_executor *x, struct bench *bench, struct bq_unit *unit,
+                                  void *result)
+{
+    struct bq_error err = {0};
+    if (x->outlet) {
+        size_t size = bench->out_block.n * bq_type_size(x->recipe->out_type);
+        bq_merge_digest(bench->chunk, bench->out_block.data, size, result);
+        if (bq_outlet_finish(x->outlet, unit, bench->chunk, &bench->box, result, &err) < 0)
+            return refuse(unit, err.text, false);
+        atomic_fetch_add_explicit(&x->bytes_out, size, memory_order_relaxed);
+    }
+    if (x->intake)
+        bq_intake_cooked(x->intake, unit->cook, bq_now() - bench->begun);
+    return BQ_UNIT_DONE;
+}
+
+/* Chunk `chunk` into `result`: begins it, or goes on where it waited. */
 static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *bench,
                                          struct bq_unit *unit, uint64_t chunk, void *result)
 {
     const struct bq_recipe *recipe = x->recipe;
     unsigned char *acc = (unsigned char *)result + (recipe->has_output ? BQ_DIGEST_SIZE : 0);
     struct bq_error err = {0};
-    if (unit->stage == 0) {
-        uint64_t n = bq_plan_chunk(&recipe->plan, chunk, bench->offset, bench->extent);
-        bench->in_block.n = bench->out_block.n = n;
+    if (unit->stage == 0 || bench->is_fetching) {
+        bench->begun = bq_now();
+        enum bq_intake_answer here = unit->stage == 0 ? begin(x, bench, unit, chunk, &err)
+                                                      : bq_intake_finish(x->intake, unit, &err);
+        bench->is_fetching = here == BQ_INTAKE_LATER;
+        if (here == BQ_INTAKE_LATER) {
+            unit->wait_ns = BQ_POOL_EVENT;
+            return BQ_UNIT_WAITS;
+        }
+        if (here == BQ_INTAKE_FAILED)
+            return refuse(unit, err.text, true);
         if (x->result_size)
             bq_merge_nothing(&x->merge, result);
-        if (recipe->has_input && read_chunk(x, bench, unit->meter, &err) < 0)
-            return refuse(unit, err.text);
-        if (recipe->has_output) {
-            bench->out = bq_out_take(x->out, unit->meter);
-            if (!bench->out)
-                return refuse(unit, "stopped");
-            bench->out_block.data = bench->out->data + x->header;
-        }
+        if (x->outlet && !(bench->out_block.data = bq_outlet_begin(x->outlet, unit)))
+            return refuse(unit, "stopped", false);
     }
     char message[120] = "";
-    enum bq_answer answer =
-        call_kernel(x, bench, unit, chunk, recipe->acc_size ? acc : NULL, message);
-    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS))
+    enum bq_answer answer = call_kernel(x, bench, unit, recipe->acc_size ? acc : NULL, message);
+    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS)) {
+        bench->stage++;
         return BQ_UNIT_WAITS;
-    if (answer != BQ_DONE) {
-        if (bench->out)
-            bench->out->parcel.release(&bench->out->parcel);
-        bench->out = NULL;
-        message[sizeof message - 1] = 0;
-        return refuse(unit, message[0]          ? message
-                            : answer == BQ_WAIT ? "the kernel waits, but its flags lack BQ_WAITS"
-                                                : "the kernel gives no reason");
     }
-    if (recipe->has_output) {
-        size_t size = bench->out_block.n * bq_type_size(recipe->out_type);
-        bq_merge_digest(chunk, bench->out_block.data, size, result);
-        wrap(x, bench->out, chunk, result, size);
-        atomic_fetch_add_explicit(&x->bytes_out, size, memory_order_relaxed);
-        unit->payload = &bench->out->parcel;
-        bench->out = NULL;
-    }
-    return BQ_UNIT_DONE;
+    if (answer == BQ_DONE)
+        return finish(x, bench, unit, result);
+    if (x->outlet)
+        bq_outlet_drop(x->outlet, unit);
+    message[sizeof message - 1] = 0;
+    return refuse(unit,
+                  message[0]          ? message
+                  : answer == BQ_WAIT ? "the kernel waits, but its flags lack BQ_WAITS"
+                                      : "the kernel gives no reason",
+                  false);
 }
 
 enum bq_unit_answer bq_execute(void *context, struct bq_unit *unit)
 {
     struct bq_executor *x = context;
-    struct bench *bench = &x->benches[unit->cook * x->recipe->open + unit->slot];
+    struct bench *bench = &x->benches[unit->cook * x->n_slots + unit->slot];
     if (unit->node.level == 0)
         return execute_chunk(x, bench, unit, unit->node.first, unit->result);
     /* A run: results climb the tree on a stack, siblings combined as soon as both are there. */

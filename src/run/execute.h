@@ -3,24 +3,47 @@
 #define BQ_RUN_EXECUTE_H
 
 #include "adapters/pool.h"
+#include "base/bytes.h"
 #include "core/recipe.h"
 #include "run/registry.h"
 
 struct bq_executor;
 
-/* recipe must outlive it. n_cooks: threads that will call. Opens the input. */
+/* Opens the input and the way to the output; shard: the number of this kitchen's, if it has one.
+ * recipe must outlive it. */
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
                                        const struct bq_kernel *kernel, uint32_t step,
-                                       unsigned n_cooks, struct bq_error *err);
+                                       uint32_t shard, struct bq_error *err);
+
+/* Chooses how many cooks work, n_cooks at most, and how many chunks each may have in progress, so
+ * that what is allocated stays within `budget` bytes, and allocates it. -1 (exit 2) when not even
+ * one cook can work. */
+int bq_executor_prepare(struct bq_executor *executor, unsigned *n_cooks, unsigned *n_slots,
+                        uint64_t budget, struct bq_error *err);
 
 /* Whether tiny chunks may be taken in runs: see bq_pool_config.is_single. */
-bool bq_executor_takes_runs(const struct bq_recipe *recipe, const struct bq_kernel *kernel);
+bool bq_executor_takes_runs(const struct bq_executor *executor);
+
+/* Whether the coordinator sends its input; whether its output is written here. */
+bool bq_executor_is_served(const struct bq_executor *executor);
+bool bq_executor_is_direct(const struct bq_executor *executor);
+
+/* The manager's: see bq_intake_wanted and bq_intake_supply. */
+bool bq_executor_wants(struct bq_executor *executor, uint64_t *chunk);
+void bq_executor_supply(struct bq_executor *executor, uint64_t chunk, struct bq_reader *rest,
+                        const char *why);
 
 /* Nobody may hold a parcel of it any more: see bq_executor_is_settled. */
 void bq_executor_destroy(struct bq_executor *executor);
 
-/* For bq_pool_config.cook. The payload of a finished unit is a struct bq_parcel to be sent when
- * the step has an output, else NULL; of a failed one it is a text to be given to bq_free. */
+/* The payload of a failed unit, to be given to bq_free. */
+struct bq_refusal {
+    bool is_input; /* it could not be read */
+    char why[256];
+};
+
+/* For bq_pool_config.cook. The payload of a finished unit is a struct bq_parcel to be sent, or NULL
+ * when only its result is; of a failed one it is a struct bq_refusal, or NULL without memory. */
 enum bq_unit_answer bq_execute(void *executor, struct bq_unit *unit);
 
 /* Every output buffer is back. */
@@ -32,9 +55,13 @@ void bq_executor_stop(struct bq_executor *executor);
 /* After the pool has stopped: gives back the buffers of chunks that will not be finished. */
 void bq_executor_abandon(struct bq_executor *executor);
 
+/* After that, before the kitchen reports: finishes what it wrote by itself. */
+int bq_executor_commit(struct bq_executor *executor, struct bq_error *err);
+
 void bq_executor_bytes(const struct bq_executor *executor, uint64_t *in, uint64_t *out);
 
-/* Bytes of memory that a kitchen with so many cooks needs for its buffers. */
-uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks);
+/* Bytes that a kitchen of so many cooks, each with so many chunks in progress, needs for its
+ * buffers; where the file systems are shared. */
+uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks, unsigned n_slots);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
+#include "adapters/memory.h"
 #include "adapters/pool.h"
 #include "base/heap.h"
 #include "core/lookahead.h"
@@ -21,6 +22,7 @@
 
 #define FLUSH_NS 100000000u /* a result waits at most this long for company */
 #define PATIENCE_NS 100000000u
+#define PROGRAM_BYTES (8u << 20) /* stacks, messages, results: what grows while a step runs */
 
 struct kitchen {
     struct bq_transport *transport;
@@ -36,6 +38,7 @@ struct kitchen {
     struct bq_pool *pool;
     struct bq_merge merge;
     struct bq_sender sender;
+    uint64_t budget; /* bytes */
     uint64_t n_leases, n_requests, wait_total;
     struct bq_lookahead lookahead;
     bool is_closed;
@@ -91,6 +94,25 @@ static const int *cores(const struct kitchen *k)
     return is_bound ? k->place.share : NULL;
 }
 
+/* The cooks and their chunks in progress that fit into the budget, which is the job's, or this
+ * kitchen's share of what the machine has. What the program has taken by itself is counted. */
+static int share_memory(struct kitchen *k, unsigned *n_slots, struct bq_error *why)
+{
+    unsigned wanted = k->n_cooks;
+    uint64_t taken = bq_memory_resident() + PROGRAM_BYTES;
+    k->budget = k->recipe.memory
+                    ? k->recipe.memory
+                    : taken + bq_memory_share(bq_memory_available(""), k->transport->machine_ranks);
+    uint64_t left = k->budget > taken ? k->budget - taken : 0;
+    if (bq_executor_prepare(k->executor, &k->n_cooks, n_slots, left, why) < 0)
+        return -1;
+    if (k->n_cooks < wanted)
+        snprintf(k->warning, sizeof k->warning,
+                 "memory for %u of %u cooks: give it more `memory`, or choose a smaller `chunk`",
+                 k->n_cooks, wanted);
+    return 0;
+}
+
 static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
 {
     const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
@@ -105,13 +127,14 @@ static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
     warn_about_binding(k);
     if (bq_sender_open(&k->sender, k->step, &k->merge, why) < 0)
         return -1;
-    k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->n_cooks, why);
-    if (!k->executor)
+    k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->index + 1, why);
+    unsigned n_slots;
+    if (!k->executor || share_memory(k, &n_slots, why) < 0)
         return -1;
     struct bq_pool_config config = {.n_cooks = k->n_cooks,
-                                    .open = k->recipe.open,
+                                    .open = n_slots,
                                     .is_team = k->recipe.is_team,
-                                    .is_single = !bq_executor_takes_runs(&k->recipe, kernel),
+                                    .is_single = !bq_executor_takes_runs(k->executor),
                                     .result_size = result_size,
                                     .core = cores(k),
                                     .epoch = epoch,
@@ -149,7 +172,11 @@ static int report(struct kitchen *k)
                                   .n_cores = k->place.n_allowed,
                                   .n_leases = k->n_leases,
                                   .n_requests = k->n_requests,
-                                  .n_open_max = bq_pool_open_max(k->pool)};
+                                  .n_open_max = bq_pool_open_max(k->pool),
+                                  .budget = k->budget,
+                                  .peak = bq_memory_peak(),
+                                  .is_served = bq_executor_is_served(k->executor),
+                                  .is_direct = bq_executor_is_direct(k->executor)};
     r.wait_ns = k->n_leases ? k->wait_total / k->n_leases : 0;
     gethostname(r.host, sizeof r.host - 1);
     memcpy(r.warning, k->warning, sizeof r.warning);
@@ -181,7 +208,7 @@ static int report(struct kitchen *k)
     return rc;
 }
 
-static int handle(struct kitchen *k, const struct bq_message *message)
+static int handle(struct kitchen *k, struct bq_message *message)
 {
     if (message->kind == BQ_BYE) {
         k->exit_code = (int)message->n;
@@ -209,6 +236,9 @@ static int handle(struct kitchen *k, const struct bq_message *message)
         if (n)
             return bq_sender_message(
                 &k->sender, &(struct bq_message){.kind = BQ_DROPPED, .first = from, .count = n});
+    } else if (message->kind == BQ_STORED || message->kind == BQ_NOT_STORED) {
+        bq_executor_supply(k->executor, message->first, &message->rest,
+                           message->kind == BQ_STORED ? NULL : message->text);
     }
     return 0;
 }
@@ -232,6 +262,18 @@ static int receive_all(struct kitchen *k)
     return 0;
 }
 
+/* Passes on what the cooks want of the coordinator. */
+static int fetch(struct kitchen *k)
+{
+    uint64_t chunk;
+    while (!k->is_closed && bq_executor_wants(k->executor, &chunk)) {
+        if (bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_FETCH, .first = chunk}) <
+            0)
+            return -1;
+    }
+    return 0;
+}
+
 static int serve(struct kitchen *k)
 {
     uint64_t first, count;
@@ -245,7 +287,7 @@ static int serve(struct kitchen *k)
         if (receive_all(k) < 0)
             return -1;
         bq_pool_collect(k->pool, bq_sender_take, &k->sender);
-        if (k->sender.has_failed || ask(k) < 0)
+        if (k->sender.has_failed || fetch(k) < 0 || ask(k) < 0)
             return -1;
         if ((bq_pool_is_idle(k->pool) || bq_sender_due(&k->sender) <= bq_now()) &&
             bq_sender_flush(&k->sender) < 0)
@@ -307,8 +349,13 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     bq_pool_stop(k->pool);
     bq_executor_abandon(k->executor);
     bq_pool_collect(k->pool, ignore, NULL);
-    if (rc == 0 && k->exit_code < 0)
+    if (rc == 0 && bq_executor_commit(k->executor, &why) < 0) {
+        struct bq_message refused = {.kind = BQ_REFUSED};
+        snprintf(refused.text, sizeof refused.text, "%.250s", why.text);
+        rc = bq_sender_message(&k->sender, &refused);
+    } else if (rc == 0 && k->exit_code < 0) {
         rc = report(k);
+    }
     /* Output under way is still read by the transport; it was counted or is not wanted. */
     while (rc == 0 && !bq_executor_is_settled(k->executor)) {
         rc = bq_transport_progress(k->transport, k->err) < 0 ? -1 : 0;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "run/registry.h"
+#include "run/settle.h"
 
 #define MAX_CHUNKS (UINT64_C(1) << 39) /* what a lease can count */
 
@@ -46,8 +47,8 @@ static int open_input(struct bq_resolved *r, const struct bq_step *step, struct 
     recipe->has_input = true;
     recipe->in_type = recipe->out_type = info->type;
     recipe->file_bytes = info->file_bytes;
-    recipe->file_mtime_ns = info->file_mtime_ns;
-    return 0;
+    recipe->layout = *bq_input_layout(r->input);
+    return bq_input_identity(r->input, recipe->identity, err);
 }
 
 static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct bq_setup *setup,
@@ -115,26 +116,6 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     return rc < 0 ? fail_at(err, job, step->chunk_line) : 0;
 }
 
-static void set_output(struct bq_resolved *r, const struct bq_step *step, bool force)
-{
-    struct bq_recipe *recipe = &r->recipe;
-    recipe->has_output = true;
-    r->output = (struct bq_output_spec){.file = step->output.file,
-                                        .dataset = step->output.dataset,
-                                        .type = recipe->out_type,
-                                        .space = recipe->plan.space,
-                                        .gzip = step->gzip,
-                                        .like = r->input,
-                                        .force = force};
-    /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
-    if (r->input) {
-        r->output.chunk = bq_input_info(r->input)->chunk;
-    } else {
-        r->output.chunk.rank = recipe->plan.space.rank;
-        memcpy(r->output.chunk.extent, recipe->plan.chunk, sizeof recipe->plan.chunk);
-    }
-}
-
 int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
                uint32_t n_kitchens, bool force, struct bq_error *err)
 {
@@ -150,6 +131,9 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     /* A kernel that never waits has one chunk open a cook, whatever the job says. */
     recipe->open = (step->kernel->flags & BQ_WAITS) && step->open ? step->open : 1;
     recipe->is_team = step->is_team;
+    recipe->delivery = step->delivery;
+    recipe->on_error = step->on_error;
+    recipe->memory = step->memory;
     int line = step->kernel_line;
     if (step->input.file) {
         line = step->input.line;
@@ -163,9 +147,8 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     if (cut(r, job, step, &setup, err) < 0)
         goto failed;
     if (step->output.file) {
-        set_output(r, step, force);
         line = step->output.line;
-        if (bq_output_check(&r->output, err) < 0)
+        if (bq_settle_output(r, step, force, err) < 0 || bq_output_check(&r->output, err) < 0)
             goto failed;
     }
     return 0;

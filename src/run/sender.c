@@ -4,6 +4,7 @@
 
 #include "adapters/clock.h"
 #include "base/heap.h"
+#include "run/execute.h"
 
 #define FLUSH_NS 100000000u /* a result waits at most this long for company */
 #define RESULT_BYTES 32768u /* a message of results is about this long at most */
@@ -45,10 +46,11 @@ void bq_sender_take(void *sender, const struct bq_finished *finished)
     struct bq_sender *s = sender;
     int rc = 0;
     if (finished->is_failed) {
-        struct bq_message message = {.kind = BQ_FAILED, .first = finished->node.first};
-        snprintf(message.text, sizeof message.text, "%.250s",
-                 finished->payload ? (const char *)finished->payload : "out of memory");
-        bq_free(finished->payload);
+        struct bq_refusal *refusal = finished->payload;
+        struct bq_message message = {
+            .kind = BQ_FAILED, .first = finished->node.first, .n = refusal && refusal->is_input};
+        snprintf(message.text, sizeof message.text, "%s", refusal ? refusal->why : "out of memory");
+        bq_free(refusal);
         rc = bq_sender_message(s, &message);
     } else if (finished->payload) {
         rc = bq_transport_send(s->transport, 0, finished->payload, s->err);

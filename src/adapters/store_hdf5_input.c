@@ -1,0 +1,247 @@
+/* A dataset open for reading: opening it, and reading blocks of it through the library.
+ */
+#include "adapters/store_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "adapters/store_driver.h"
+#include "base/heap.h"
+
+/* -- opening and reading ------------------------------------------------------------------ */
+
+/* What can be said about a file without HDF5, in better words than HDF5 has. */
+static int look_at_file(struct bq_input *input, struct bq_error *err)
+{
+    const char *name = input->file_name;
+    struct stat st;
+    if (stat(name, &st) != 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: cannot open: %s", name, strerror(errno));
+    if (S_ISDIR(st.st_mode))
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is a folder, not an HDF5 file", name);
+    if (!S_ISREG(st.st_mode))
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a regular file", name);
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: cannot open: %s", name, strerror(errno));
+    char magic[3] = "";
+    ssize_t n = read(fd, magic, sizeof magic);
+    close(fd);
+    if (n == 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is empty, not an HDF5 file", name);
+    if (n == 3 && memcmp(magic, "CDF", 3) == 0)
+        return bq_fail(
+            err, BQ_EXIT_USAGE,
+            "%s: is a classic netCDF file, not HDF5; `nccopy -k nc4 OLD NEW` converts it", name);
+    input->device = st.st_dev;
+    input->inode = st.st_ino;
+    input->info.file_bytes = (uint64_t)st.st_size;
+    input->info.file_mtime_ns = store_mtime(&st);
+    return 0;
+}
+
+static int open_file(struct bq_input *input, bool wants_lock, struct bq_error *err)
+{
+    const char *name = input->file_name;
+    if (H5Fis_hdf5(name) <= 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is not an HDF5 file", name);
+    hid_t access = store_driver_access(wants_lock);
+    input->file = H5Fopen(name, H5F_ACC_RDONLY, access);
+    if (input->file < 0)
+        store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", name);
+    store_release(access);
+    if (input->file >= 0) {
+        input->driver = store_driver_of(input->file);
+        input->fd = store_driver_fd(input->driver);
+        return 0;
+    }
+    if (err && strstr(err->text, "truncated file"))
+        strncat(err->text, "; is the copy of it complete?",
+                sizeof err->text - strlen(err->text) - 1);
+    return -1;
+}
+
+/* Whether the first element can be read: a chunk may have been stored without an optional filter.
+ */
+static bool can_read_first(const struct bq_input *input)
+{
+    const struct bq_space *space = &input->info.space;
+    uint64_t offset[BQ_MAX_RANK] = {0}, extent[BQ_MAX_RANK], element[2];
+    for (int i = 0; i < space->rank; i++) {
+        extent[i] = 1;
+        if (space->extent[i] == 0)
+            return true;
+    }
+    hid_t memory =
+        store_select(input->space, space, input->is_scalar, offset, extent, input->where, NULL);
+    bool can = memory >= 0 && H5Dread(input->dataset, input->memory, memory, input->space,
+                                      H5P_DEFAULT, element) >= 0;
+    store_release(memory);
+    return can;
+}
+
+/* A filter that is not there would fail every chunk; better to say so at once. */
+static int check_filters(const struct bq_input *input, struct bq_error *err)
+{
+    hid_t creation = H5Dget_create_plist(input->dataset);
+    int n = creation < 0 ? 0 : H5Pget_nfilters(creation), rc = 0;
+    for (int i = 0; i < n && rc == 0; i++) {
+        char name[64] = "";
+        unsigned flags;
+        size_t n_values = 0;
+        H5Z_filter_t id =
+            H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, sizeof name, name, NULL);
+        name[sizeof name - 1] = 0;
+        store_want_filter((uint32_t)id);
+        if (id >= 0 && H5Zfilter_avail(id) <= 0 && !can_read_first(input))
+            rc = bq_fail(err, BQ_EXIT_USAGE,
+                         "%s: is compressed with filter %d%s%s, which this HDF5 library does not "
+                         "have; install its plugin, or rewrite the dataset with gzip",
+                         input->where, (int)id, name[0] ? " " : "", name);
+    }
+    store_release(creation);
+    return rc;
+}
+
+/* The types of what is read: of the elements, or of a field of them. */
+static int choose_types(struct bq_input *input, const char *field, struct bq_error *err)
+{
+    hid_t whole = H5Dget_type(input->dataset);
+    input->is_field = field != NULL;
+    input->stored = store_field_type(whole, field, input->where, err);
+    int rc = input->stored < 0 ? -1
+                               : store_describe(input->dataset, input->stored, input->where,
+                                                &input->info, &input->is_scalar, err);
+    if (rc == 0) {
+        hid_t native = store_memory_type(input->info.type);
+        input->memory = field ? store_field_memory(whole, field, native) : H5Tcopy(native);
+        if (input->memory < 0)
+            rc = store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot read its field", input->where);
+    }
+    store_release(whole);
+    return rc;
+}
+
+/* The cache is made when a dataset is opened, and its size asks for a look at the dataset. */
+static int open_again(struct bq_input *input, const char *path, struct bq_error *err)
+{
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS), type = H5Dget_type(input->dataset);
+    store_set_cache(access, &input->info.space, &input->info.chunk, H5Tget_size(type));
+    store_release(type);
+    store_release(input->dataset);
+    input->dataset = H5Dopen2(input->file, path, access);
+    if (input->dataset < 0)
+        store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
+    store_release(access);
+    return input->dataset < 0 ? -1 : 0;
+}
+
+/* path: of a dataset, or with a field behind it, which is cut off. */
+static int open_dataset(struct bq_input *input, char *path, struct bq_error *err)
+{
+    H5O_info_t object;
+    const char *field = NULL;
+    if ((H5Oget_info_by_name(input->file, path, &object, H5P_DEFAULT) < 0 ||
+         object.type != H5O_TYPE_DATASET) &&
+        !(field = store_split_field(input->file, path)))
+        return store_not_there(input->file, input->file_name, path, err);
+    input->dataset = H5Dopen2(input->file, path, H5P_DEFAULT);
+    if (input->dataset < 0)
+        return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
+    if (choose_types(input, field, err) != 0 || open_again(input, path, err) != 0)
+        return -1;
+    input->space = H5Dget_space(input->dataset);
+    if (input->space < 0)
+        return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot see its extent", input->where);
+    store_describe_layout(input->dataset, input->stored, &input->info, &input->layout,
+                          &input->address, input->info.by_library, sizeof input->info.by_library);
+    return check_filters(input, err);
+}
+
+struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err)
+{
+    return store_input_open(file, dataset, true, err);
+}
+
+struct bq_input *store_input_open(const char *file, const char *dataset, bool wants_lock,
+                                  struct bq_error *err)
+{
+    struct bq_input *input = bq_alloc(1, sizeof *input);
+    if (!input) {
+        bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", file);
+        return NULL;
+    }
+    input->file = input->dataset = input->space = input->stored = input->memory = -1;
+    input->file_name = bq_strdup(file);
+    input->where = store_where(file, dataset);
+    int rc = -1;
+    if (!input->file_name || !input->where) {
+        bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", file);
+    } else if (look_at_file(input, err) == 0) {
+        char *path = bq_strdup(input->where + strlen(file) + 1);
+        store_lock();
+        rc = path && open_file(input, wants_lock, err) == 0 ? open_dataset(input, path, err) : -1;
+        store_unlock();
+        if (!path)
+            bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", file);
+        bq_free(path);
+    }
+    if (rc != 0) {
+        bq_input_close(input);
+        return NULL;
+    }
+    return input;
+}
+
+const struct bq_input_info *bq_input_info(const struct bq_input *input)
+{
+    return &input->info;
+}
+
+const struct bq_layout *bq_input_layout(const struct bq_input *input)
+{
+    return &input->layout;
+}
+
+int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t *extent,
+                  void *data, struct bq_error *err)
+{
+    const struct bq_space *space = &input->info.space;
+    int rc = 0;
+    store_lock();
+    hid_t memory =
+        store_select(input->space, space, input->is_scalar, offset, extent, input->where, err);
+    if (memory < 0) {
+        rc = -1;
+    } else if (H5Sget_simple_extent_npoints(memory) > 0 &&
+               H5Dread(input->dataset, input->memory, memory, input->space, H5P_DEFAULT, data) <
+                   0) {
+        char at[180];
+        rc = store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot read chunk at %s", input->where,
+                        store_position(offset, space->rank, at, sizeof at));
+    }
+    store_release(memory);
+    store_unlock();
+    return rc;
+}
+
+void bq_input_close(struct bq_input *input)
+{
+    if (!input)
+        return;
+    if (input->file >= 0) {
+        store_lock();
+        store_release(input->space);
+        store_release(input->memory);
+        store_release(input->stored);
+        store_release(input->dataset);
+        store_release(input->file);
+        store_unlock();
+    }
+    bq_free(input->file_name);
+    bq_free(input->where);
+    bq_free(input);
+}

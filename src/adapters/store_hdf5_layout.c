@@ -1,0 +1,136 @@
+/* How a dataset lies in its file, for those who read it without the library; or why they cannot. */
+#include "adapters/store_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "adapters/codec.h"
+
+/* Says why the library must read it. */
+static void because(char *why, size_t size, const char *reason)
+{
+    snprintf(why, size, "%s", reason);
+}
+
+static bool is_half(hid_t type)
+{
+    size_t sign, exponent, exponent_size, mantissa, mantissa_size;
+    return H5Tget_size(type) == 2 && H5Tget_precision(type) == 16 &&
+           H5Tget_fields(type, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) >= 0 &&
+           sign == 15 && exponent == 10 && exponent_size == 5 && mantissa == 0 &&
+           mantissa_size == 10 && H5Tget_ebias(type) == 15 && H5Tget_norm(type) == H5T_NORM_IMPLIED;
+}
+
+/* False when cooks cannot read such numbers. */
+static bool describe_number(hid_t type, struct bq_number *number)
+{
+    H5T_order_t order = H5Tget_order(type);
+    size_t size = H5Tget_size(type);
+    *number = (struct bq_number){.is_float = H5Tget_class(type) == H5T_FLOAT,
+                                 .is_big_endian = order == H5T_ORDER_BE,
+                                 .size = (uint8_t)size};
+    if (size == 0 || size > 8 || (size > 1 && order != H5T_ORDER_LE && order != H5T_ORDER_BE))
+        return false;
+    if (number->is_float)
+        return is_half(type) || H5Tequal(type, H5T_IEEE_F32LE) > 0 ||
+               H5Tequal(type, H5T_IEEE_F32BE) > 0 || H5Tequal(type, H5T_IEEE_F64LE) > 0 ||
+               H5Tequal(type, H5T_IEEE_F64BE) > 0;
+    number->is_signed = H5Tget_sign(type) == H5T_SGN_2;
+    return H5Tget_precision(type) == 8 * size && H5Tget_offset(type) == 0;
+}
+
+/* False when there is one that cooks cannot undo; then why is set. */
+static bool describe_filters(hid_t creation, struct bq_filters *filters, char *why, size_t size)
+{
+    int n = H5Pget_nfilters(creation);
+    if (n < 0 || n > BQ_MAX_FILTERS) {
+        because(why, size, "its filters are too many");
+        return false;
+    }
+    for (int i = 0; i < n; i++) {
+        struct bq_filter *filter = &filters->list[i];
+        unsigned flags, values[BQ_MAX_FILTER_VALUES] = {0};
+        size_t n_values = BQ_MAX_FILTER_VALUES;
+        char name[48] = "";
+        H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, values,
+                                         sizeof name, name, NULL);
+        name[sizeof name - 1] = 0;
+        filter->id = (uint32_t)id;
+        filter->n_values = (uint32_t)n_values;
+        if (id < 0 || n_values > BQ_MAX_FILTER_VALUES) {
+            because(why, size, "a filter has too many values");
+            return false;
+        }
+        memcpy(filter->values, values, n_values * sizeof *values);
+        if (!bq_codec_can_decode(filter)) {
+            snprintf(why, size, "filter %d%s%.40s", (int)id, name[0] ? " " : "", name);
+            return false;
+        }
+    }
+    filters->n = (uint32_t)n;
+    return true;
+}
+
+/* The value of what was never written, 0 when the file gives none. */
+static void describe_fill(hid_t creation, enum bq_type type, unsigned char *fill)
+{
+    H5D_fill_value_t state;
+    if (H5Pfill_value_defined(creation, &state) >= 0 && state == H5D_FILL_VALUE_USER_DEFINED &&
+        H5Pget_fill_value(creation, store_memory_type(type), fill) < 0)
+        memset(fill, 0, 8);
+}
+
+static enum bq_storage describe(hid_t dataset, hid_t stored, const struct bq_input_info *info,
+                                hid_t creation, struct bq_layout *layout, uint64_t *address,
+                                char *why, size_t size)
+{
+    H5D_layout_t kind = H5Pget_layout(creation);
+    hid_t whole = H5Dget_type(dataset), number = store_number_type(stored, "", NULL);
+    bool is_field = H5Tget_class(whole) == H5T_COMPOUND;
+    bool is_simple = number >= 0 && describe_number(number, &layout->number);
+    store_release(number);
+    store_release(whole);
+    describe_fill(creation, info->type, layout->fill);
+    if (kind == H5D_COMPACT)
+        because(why, size, "its layout is compact");
+    else if (kind == H5D_VIRTUAL)
+        because(why, size, "its layout is virtual");
+    else if (kind == H5D_CONTIGUOUS && H5Pget_external_count(creation) > 0)
+        because(why, size, "it lies in external files");
+    else if (kind != H5D_CONTIGUOUS && kind != H5D_CHUNKED)
+        because(why, size, "its layout is not known");
+    else if (is_field)
+        because(why, size, "it is a field of records");
+    else if (!is_simple)
+        because(why, size, "its numbers are of an unusual form");
+    if (why[0])
+        return BQ_STORAGE_OTHER;
+    if (kind == H5D_CONTIGUOUS) {
+        haddr_t at = H5Dget_offset(dataset);
+        if (at == HADDR_UNDEF) {
+            because(why, size, "nothing of it was written");
+            return BQ_STORAGE_OTHER;
+        }
+        *address = at;
+        return BQ_STORAGE_CONTIGUOUS;
+    }
+    unsigned options = 0;
+    if (info->chunk.rank != info->space.rank || H5Pget_chunk_opts(creation, &options) < 0) {
+        because(why, size, "its chunks cannot be seen");
+        return BQ_STORAGE_OTHER;
+    }
+    layout->chunk = info->chunk;
+    layout->has_raw_edges = (options & H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS) != 0;
+    return describe_filters(creation, &layout->filters, why, size) ? BQ_STORAGE_CHUNKED
+                                                                   : BQ_STORAGE_OTHER;
+}
+
+void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_info *info,
+                           struct bq_layout *layout, uint64_t *address, char *why, size_t size)
+{
+    hid_t creation = H5Dget_create_plist(dataset);
+    *layout = (struct bq_layout){.space = info->space};
+    why[0] = 0;
+    layout->storage = describe(dataset, stored, info, creation, layout, address, why, size);
+    store_release(creation);
+}

@@ -1,0 +1,113 @@
+#include "run/settle.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "adapters/codec.h"
+
+/* Whether blocks of the plan are made of whole stored chunks of this shape. */
+static bool is_made_of(const struct bq_plan *plan, const struct bq_space *chunk)
+{
+    for (int i = 0; i < plan->space.rank; i++) {
+        if (plan->chunk[i] % chunk->extent[i] != 0 && plan->chunk[i] < plan->space.extent[i])
+            return false;
+    }
+    return true;
+}
+
+static struct bq_space chunk_of_plan(const struct bq_plan *plan)
+{
+    struct bq_space chunk = {.rank = plan->space.rank};
+    memcpy(chunk.extent, plan->chunk, sizeof chunk.extent);
+    return chunk;
+}
+
+static void add(struct bq_filters *filters, enum bq_filter_id id, uint32_t n_values, uint32_t value)
+{
+    filters->list[filters->n++] =
+        (struct bq_filter){.id = id, .n_values = n_values, .values = {value}};
+}
+
+/* The filters that were wished; element: bytes of a stored number. */
+static struct bq_filters filters_of(const struct bq_output_wish *wish, enum bq_compress compress,
+                                    size_t element)
+{
+    struct bq_filters filters = {0};
+    bool wants_shuffle = wish->shuffle == BQ_CHOICE_YES ||
+                         (wish->shuffle == BQ_CHOICE_AUTO && compress != BQ_COMPRESS_NONE);
+    if (wants_shuffle && element > 1)
+        add(&filters, BQ_FILTER_SHUFFLE, 1, (uint32_t)element);
+    switch (compress) {
+    case BQ_COMPRESS_GZIP:
+        add(&filters, BQ_FILTER_DEFLATE, 1, wish->level ? wish->level : 1);
+        break;
+    case BQ_COMPRESS_ZSTD:
+        add(&filters, BQ_FILTER_ZSTD, 1, wish->level);
+        break;
+    case BQ_COMPRESS_LZ4:
+        add(&filters, BQ_FILTER_LZ4, 1, 0);
+        break;
+    case BQ_COMPRESS_LZF:
+        add(&filters, BQ_FILTER_LZF, 0, 0);
+        break;
+    case BQ_COMPRESS_AUTO:
+    case BQ_COMPRESS_NONE:
+    case BQ_N_COMPRESSIONS:
+        break;
+    }
+    return filters;
+}
+
+int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool force,
+                     struct bq_error *err)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    const struct bq_plan *plan = &recipe->plan;
+    const struct bq_input_info *info = r->input ? bq_input_info(r->input) : NULL;
+    enum bq_compress compress = step->wish.compress;
+    bool is_like = info && info->type == recipe->out_type;
+    if (compress == BQ_COMPRESS_AUTO)
+        compress = info && info->is_compressed ? BQ_COMPRESS_GZIP : BQ_COMPRESS_NONE;
+    /* The numbers of an output of the input's type are stored as the input's are. */
+    size_t element = is_like && recipe->layout.storage != BQ_STORAGE_OTHER
+                         ? recipe->layout.number.size
+                         : bq_type_size(recipe->out_type);
+    struct bq_output_spec *spec = &r->output;
+    *spec = (struct bq_output_spec){.file = step->output.file,
+                                    .dataset = step->output.dataset,
+                                    .type = recipe->out_type,
+                                    .space = plan->space,
+                                    .filters = filters_of(&step->wish, compress, element),
+                                    .like = r->input,
+                                    .keeps_values = (r->kernel->flags & BQ_KEEPS) != 0,
+                                    .force = force};
+    /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
+    spec->chunk = info ? info->chunk : chunk_of_plan(plan);
+    bool is_scalar = info && info->is_scalar;
+    if (plan->n_chunks == 0 || is_scalar)
+        spec->filters.n = 0; /* nothing to compress, and no chunks */
+    /* A cook encodes whole stored chunks. */
+    bool is_sharded = step->wish.layout == BQ_LAYOUT_SHARDED && plan->n_chunks && !is_scalar;
+    if ((spec->filters.n || is_sharded) &&
+        (spec->chunk.rank == 0 || !is_made_of(plan, &spec->chunk)))
+        spec->chunk = chunk_of_plan(plan);
+    spec->how = is_sharded        ? BQ_OUTPUT_SHARDED
+                : spec->filters.n ? BQ_OUTPUT_ENCODED
+                                  : BQ_OUTPUT_DIRECT;
+    if (is_sharded && bq_shards_check(spec->file, force, err) < 0)
+        return -1;
+    recipe->has_output = true;
+    recipe->output.how = spec->how;
+    recipe->output.layout =
+        (struct bq_layout){.storage = spec->chunk.rank ? BQ_STORAGE_CHUNKED : BQ_STORAGE_CONTIGUOUS,
+                           .space = plan->space,
+                           .number = {.size = (uint8_t)element},
+                           .chunk = spec->chunk,
+                           .filters = spec->filters};
+    if (snprintf(recipe->output.file, sizeof recipe->output.file, "%s", spec->file) >=
+            (int)sizeof recipe->output.file ||
+        snprintf(recipe->output.dataset, sizeof recipe->output.dataset, "%s", spec->dataset) >=
+            (int)sizeof recipe->output.dataset)
+        return bq_fail(err, BQ_EXIT_USAGE, "%.40s...: the name is too long", spec->file);
+    return 0;
+}

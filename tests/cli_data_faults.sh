@@ -1,0 +1,155 @@
+#!/usr/bin/env bash
+# Data that is slow, larger than memory, damaged, or changed while it is read; disks that fill up.
+. "$(dirname "$0")/cli.bash"
+python=/usr/bin/python3
+$python -c 'import h5py' 2>/dev/null || { echo "SKIPPED all: python3-h5py is not installed"; exit 77; }
+
+# A preloaded library in the place of slow storage: nothing is in the page cache, and each read takes
+# SLOW_MS. SLOW_ERRNO 95 (EOPNOTSUPP) stands for a file system that cannot say whether it would wait.
+cat >slow.c <<'END'
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/uio.h>
+#include <time.h>
+ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
+{
+    ssize_t (*real)(int, const struct iovec *, int, off_t, int) =
+        (ssize_t (*)(int, const struct iovec *, int, off_t, int))dlsym(RTLD_NEXT, "preadv2");
+    const char *no = getenv("SLOW_ERRNO"), *ms = getenv("SLOW_MS");
+    if (flags & RWF_NOWAIT) {
+        errno = no ? atoi(no) : EAGAIN;
+        return -1;
+    }
+    struct timespec wait = {.tv_nsec = (ms ? atol(ms) : 10) * 1000000};
+    nanosleep(&wait, NULL);
+    return real(fd, iov, n, at, flags);
+}
+END
+check "the slow storage compiles" cc -D_GNU_SOURCE -shared -fPIC -o slow.so slow.c -ldl
+slow() { LD_PRELOAD=$PWD/slow.so "$@"; }
+
+cat >make.py <<'END'
+import h5py, numpy, sys
+numbers = numpy.add.outer(numpy.arange(2048) * 3, numpy.arange(4096)).astype("f4")
+with h5py.File("in.h5", "w") as file:
+    file.create_dataset("plain", data=numbers, chunks=(128, 512))
+    file.create_dataset("z", data=numbers, chunks=(128, 512), compression="gzip", shuffle=True, fletcher32=True, fillvalue=-1)
+    file.create_dataset("rows", data=numbers)
+    file.create_dataset("vast", shape=(2**20, 2**20), chunks=(1024, 1024), dtype="f4")
+END
+check "data" $python make.py
+job() { printf 'kernel: %s\ninput: %s\n%s\n' "$1" "$2" "${3:-}" >job.yaml; }
+left() { find . -name '*banquet-*' | wc -l; } # work files that stayed
+
+# -- slow storage ----------------------------------------------------------------------------
+for dataset in z plain rows; do
+    job sum in.h5:/$dataset
+    want=$(digest $banquet run job.yaml)
+    same "slow reading of $dataset gives the same" "$(digest slow $banquet run job.yaml --cooks 2 --json slow.json)" "$want"
+    [ "$(number slow.json open_max)" -gt 2 ]
+    same "two cooks keep more than two chunks of $dataset under way" $? 0
+    same "where nobody can say whether it would wait, too" "$(SLOW_ERRNO=95 digest slow $banquet run job.yaml --cooks 2 --json slow.json)" "$want"
+    [ "$(number slow.json open_max)" -gt 2 ]
+    same "and chunks of $dataset are fetched ahead" $? 0
+done
+job sum in.h5:/z
+check "fast reading" $banquet run job.yaml --cooks 2 --json fast.json
+[ "$(number fast.json open_max)" -le 2 ]
+same "what is in memory is not fetched ahead" $? 0
+job copy in.h5:/z "output: out.h5:/z"
+same "slow, in kitchens, with a budget" "$(SLOW_MS=3 digest slow $banquet run job.yaml --force -n 3 --memory 100MiB)" \
+    "$(digest $banquet run job.yaml --force)"
+
+# -- memory ----------------------------------------------------------------------------------
+check "a large dataset" $banquet make field large.h5 --size 12x4096x2048 --quiet # 384 MiB
+peak() { # peak JSON: the largest of all kitchens, MiB
+    grep -o '"memory_peak": *[0-9]*' "$1" | awk -F: '$2 > most {most = $2} END {print int(most / 1048576)}'
+}
+for how in "sum" "copy none" "copy gzip:1"; do
+    set -- $how
+    job "$1" large.h5:/field "${2:+output: {file: out.h5, dataset: /field, compress: $2\}}"
+    check "$how in 64 MiB" $banquet run job.yaml --force --memory 64MiB --json r.json
+    [ "$(peak r.json)" -le 64 ]
+    same "$how of 384 MiB stays within 64 MiB (it took $(peak r.json))" $? 0
+    check "$how in 64 MiB, slowly" env SLOW_MS=1 LD_PRELOAD="$PWD/slow.so" "$banquet" run job.yaml --force --memory 64MiB --json r.json
+    [ "$(peak r.json)" -le 64 ]
+    same "so it does when it fetches ahead (it took $(peak r.json))" $? 0
+done
+for delivery in shared coordinator; do
+    job sum large.h5:/field "delivery: $delivery"
+    check "kitchens of 96 MiB, $delivery" $banquet run job.yaml -n 3 --memory 96MiB --json r.json
+    [ "$(peak r.json)" -le 96 ]
+    same "they stay within it (they took $(peak r.json))" $? 0
+done
+job sum large.h5:/field "chunk: [12, 4096, 2048]"
+refused 1 "give it more, or choose a smaller" $banquet run job.yaml --memory 64MiB
+rm -f large.h5 out.h5
+
+# -- damage ----------------------------------------------------------------------------------
+cat >damage.py <<'END'
+import h5py, shutil, sys
+source, target, dataset, chunk, at = sys.argv[1:]
+shutil.copy(source, target)
+with h5py.File(source) as file:
+    info = file[dataset].id.get_chunk_info_by_coord(tuple(int(x) for x in chunk.split(",")))
+with open(target, "r+b") as file:
+    where = info.byte_offset + (info.size - 2 if at == "sum" else info.size // 2)
+    file.seek(where)
+    old = file.read(1)
+    file.seek(where)
+    file.write(bytes([old[0] ^ 0x55]))
+END
+check "a damaged file" $python damage.py in.h5 bad.h5 z 256,1024 middle
+check "another" $python damage.py in.h5 sum.h5 z 256,1024 sum
+job copy bad.h5:/z "output: out.h5:/z"
+refused 1 "bad.h5:/z: stored chunk at (256, 1024)" $banquet run job.yaml
+same "nothing stays of it" "$(ls out.h5 2>/dev/null)$(left)" 0
+refused 1 "checksum" $banquet run job.yaml --input sum.h5:/z
+refused 1 "stored chunk at (256, 1024)" $banquet run job.yaml -n 3
+refused 1 "stored chunk at (256, 1024)" $banquet run job.yaml -n 3 --set delivery=coordinator
+for more in "" "-n 3" "-n 3 --set delivery=coordinator" "-n 2 --set output.layout=sharded" "--set output.compress=none"; do
+    refused 3 "" $banquet run job.yaml --force --set on_error=skip --json r.json $more
+    same "one chunk is named ($more)" "$(number r.json n_given_up)" 1
+    same "it holds the fill value, the others their numbers ($more)" "$($python -c '
+import h5py, numpy
+a, b = h5py.File("in.h5")["z"][...], h5py.File("out.h5")["z"][...]
+a[256:384, 1024:1536] = -1
+print(numpy.array_equal(a, b))')" True
+    rm -rf out.h5 out.h5.d
+done
+
+# -- files that change -----------------------------------------------------------------------
+job copy moving.h5:/z "output: out.h5:/z"
+during() { # during COMMAND: while a slow run of the job is under way
+    cp in.h5 moving.h5
+    SLOW_MS=50 slow "$banquet" run job.yaml --force --cooks 1 --memory 48MiB >out 2>said &
+    local pid=$!
+    for _ in $(seq 200); do
+        [ "$(left)" = 0 ] || break
+        sleep 0.01
+    done
+    eval "$1"
+    wait $pid
+    echo $?
+}
+same "a file that vanishes is still open" "$(during 'rm moving.h5')" 0
+same "one that is replaced is still the old one" "$(during 'cp in.h5 other.h5; mv other.h5 moving.h5')" 0
+same "one that is cut is an error" "$(during 'truncate -s 200000 moving.h5')" 1
+check "and says so" grep -q "moving.h5:/z: .*the file ends before it\|moving.h5:/z: the file was changed" said
+same "one that is written to is an error" "$(during 'printf x >>moving.h5')" 1
+check "and says so" grep -q "moving.h5:/z: the file was changed while it was read" said
+same "nothing stays of them" "$(left)" 0
+
+# -- what cannot be ----------------------------------------------------------------------------
+head -c 3000000 in.h5 >short.h5
+job sum short.h5:/z
+refused 2 "truncated" $banquet run job.yaml
+job sum in.h5:/vast
+check "2^40 elements are planned" timeout 20 $banquet plan job.yaml
+for output in "compress: none" "compress: gzip:1" "layout: sharded"; do
+    job copy in.h5:/rows "output: {file: full.h5, dataset: /x, $output}"
+    refused 1 "full.h5" bash -c "trap '' XFSZ; ulimit -f 60; '$banquet' run job.yaml --force --quiet"
+    same "nothing stays when the disk is full ($output)" "$(ls -d full* 2>/dev/null)$(left)" 0
+done
+finish
