@@ -47,6 +47,11 @@ digest() { # digest COMMAND..: the digest that a run prints
     "$@" 2>err | sed -n 's/^digest //p'
 }
 
+slow_storage() { # then: slow COMMAND.. runs it with slow storage (slow_storage.c)
+    check "the slow storage compiles" cc -D_GNU_SOURCE -shared -fPIC -o slow.so "$root/tests/slow_storage.c" -ldl
+}
+slow() { LD_PRELOAD=$folder/slow.so "$@"; }
+
 finish() {
     echo "$n_checks checks, $n_failed failed"
     [ $n_checks -gt 0 ] && [ $n_failed = 0 ]

@@ -4,31 +4,7 @@
 python=/usr/bin/python3
 $python -c 'import h5py' 2>/dev/null || { echo "SKIPPED all: python3-h5py is not installed"; exit 77; }
 
-# A preloaded library in the place of slow storage: nothing is in the page cache, and each read takes
-# SLOW_MS. SLOW_ERRNO 95 (EOPNOTSUPP) stands for a file system that cannot say whether it would wait.
-cat >slow.c <<'END'
-#include <dlfcn.h>
-#include <errno.h>
-#include <stdlib.h>
-#include <sys/uio.h>
-#include <time.h>
-ssize_t preadv2(int fd, const struct iovec *iov, int n, off_t at, int flags)
-{
-    ssize_t (*real)(int, const struct iovec *, int, off_t, int) =
-        (ssize_t (*)(int, const struct iovec *, int, off_t, int))dlsym(RTLD_NEXT, "preadv2");
-    const char *no = getenv("SLOW_ERRNO"), *ms = getenv("SLOW_MS");
-    if (flags & RWF_NOWAIT) {
-        errno = no ? atoi(no) : EAGAIN;
-        return -1;
-    }
-    struct timespec wait = {.tv_nsec = (ms ? atol(ms) : 10) * 1000000};
-    nanosleep(&wait, NULL);
-    return real(fd, iov, n, at, flags);
-}
-END
-check "the slow storage compiles" cc -D_GNU_SOURCE -shared -fPIC -o slow.so slow.c -ldl
-slow() { LD_PRELOAD=$PWD/slow.so "$@"; }
-
+slow_storage
 cat >make.py <<'END'
 import h5py, numpy, sys
 numbers = numpy.add.outer(numpy.arange(2048) * 3, numpy.arange(4096)).astype("f4")

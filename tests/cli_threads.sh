@@ -15,4 +15,13 @@ for cooks in 1 3 8; do
     check "waits, $cooks cooks" $banquet run oven.yaml --cooks $cooks --open 5
     check "a team of $cooks" $banquet run oven.yaml --cooks $cooks --set team=true
 done
+
+# The ways of data: encoded, decoded, shared among cooks, sharded.
+check "a compressed field" $banquet make field z.h5 --size 6x128x256 --gzip 1 --cooks 3 --quiet
+printf 'kernel: copy\ninput: z.h5:/field\noutput: out.h5:/field\n' >copy.yaml
+for way in "" "--chunk 1x50x100" "--set output.layout=sharded" "--set output.compress=lz4" "--set output.compress=none"; do
+    check "copy $way" $banquet run copy.yaml --force --cooks 4 $way
+done
+slow_storage
+SLOW_MS=2 check "copy from slow storage" slow $banquet run copy.yaml --force --cooks 3
 finish

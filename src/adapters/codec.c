@@ -104,6 +104,7 @@ static uint32_t plan(const struct bq_filters *filters, uint32_t mask, size_t siz
     return last;
 }
 
+/* to->at NULL: into the scratch buffer where the chunk is not. */
 static int undo(struct bq_codec *codec, const struct bq_filter *filter, struct codec_bytes *chunk,
                 struct codec_room *to, size_t want, struct bq_error *err)
 {
@@ -111,10 +112,10 @@ static int undo(struct bq_codec *codec, const struct bq_filter *filter, struct c
         if (codec_sum_check(chunk, err) < 0)
             return -1;
     } else {
-        if (!to->at && !(to->at = codec_scratch(
-                             &codec->between[chunk->at == codec->between[0].bytes], to->room, err)))
-            return -1;
-        if (codec_filter(filter->id)->undo(codec, filter, *chunk, to, err) < 0)
+        bool is_in_first = chunk->at == codec->between[0].bytes;
+        if (!to->at)
+            to->at = codec_scratch(&codec->between[is_in_first], to->room, err);
+        if (!to->at || codec_filter(filter->id)->undo(codec, filter, *chunk, to, err) < 0)
             return -1;
         *chunk = (struct codec_bytes){to->at, to->n};
     }

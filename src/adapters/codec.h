@@ -5,20 +5,19 @@
  * per chunk once the largest has passed. Stored bytes are hostile: whatever they hold, decode
  * answers with an error or with exactly `size` bytes.
  *
- * Deflate levels are not zlib's own: the numbers keep their meaning (1 fast, 9 small), the streams
- * are made by others. Measured on one core of an EPYC Milan, shuffled smooth float32, chunks of
- * 1 MiB; beside it zlib at the same level:
+ * Deflate levels keep their meaning (1 fast, 9 small), but the streams are not zlib's. Measured on
+ * one core of an EPYC Milan, smooth float32, shuffled, chunks of 1 MiB; beside it zlib:
  *
- *     level   by              MiB/s   ratio        zlib
- *       1     ISA-L 1           560    2.59     84   2.68
+ *     level   by              MiB/s   ratio     zlib
+ *       1     ISA-L 2           560    2.64       84   2.68
  *       2     libdeflate 1      200    2.66
  *       3     libdeflate 2      120    2.72
- *       4     libdeflate 4       68    2.78     52   2.65
- *       5     libdeflate 5       52    2.80
- *       6     libdeflate 6       51    2.81     19   2.70
- *       7     libdeflate 8       41    2.82
- *       8     libdeflate 10      14    2.87
- *       9     libdeflate 12       5    2.88      4   2.72
+ *       4     libdeflate 4       65    2.78       52   2.65
+ *       5     libdeflate 5       50    2.81
+ *       6     libdeflate 6       48    2.81       19   2.70
+ *       7     libdeflate 8       40    2.82
+ *       8     libdeflate 10      14    2.86
+ *       9     libdeflate 12       5    2.88        4   2.72
  */
 #ifndef BQ_ADAPTERS_CODEC_H
 #define BQ_ADAPTERS_CODEC_H

@@ -9,11 +9,12 @@
 /* Our level to libdeflate's; level 1 is ISA-L's. codec.h tells what each is good for. */
 static const int levels[CODEC_DEFLATE_LEVELS + 1] = {0, 0, 1, 2, 4, 5, 6, 8, 10, 12};
 
-/* ISA-L describes its codes once per so many bytes of this: a larger one is faster, a smaller one
- * follows shuffled data, whose bytes differ from plane to plane, more closely. */
+/* Its level 2 is as fast as its level 1, give or take some per cent, and 2 to 4 % denser. */
+#define ISAL_LEVEL 2
+
 struct codec_isal {
     struct isal_zstream stream;
-    unsigned char work[ISAL_DEF_LVL1_MEDIUM];
+    unsigned char work[ISAL_DEF_LVL2_LARGE];
 };
 
 int codec_deflate_undo(struct bq_codec *codec, const struct bq_filter *filter,
@@ -41,7 +42,7 @@ static int apply_isal(struct bq_codec *codec, struct codec_bytes in, struct code
         return codec_no_memory(err);
     struct isal_zstream *stream = &codec->isal->stream;
     isal_deflate_stateless_init(stream);
-    stream->level = 1;
+    stream->level = ISAL_LEVEL;
     stream->level_buf = codec->isal->work;
     stream->level_buf_size = sizeof codec->isal->work;
     stream->gzip_flag = IGZIP_ZLIB;

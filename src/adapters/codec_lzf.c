@@ -13,8 +13,9 @@
 #define MOST_LITERALS 32
 #define MOST_BACK 8192
 #define MOST_MATCH 264
-#define WILD                                                                                       \
-    32 /* bytes that a copy may read and write, although fewer are meant, where there is room */
+
+/* Bytes that a copy reads and writes, although fewer are meant, where there is room. */
+#define WILD 32
 
 /* -- undo --------------------------------------------------------------------------------- */
 
