@@ -148,10 +148,9 @@ static const struct chain {
     {"six filters", {3, 2, 1, BITS_BARE, BQ_FILTER_ZSTD, 3}, ""},
     {"seven filters", {3, 2, 1, BITS_BARE, BQ_FILTER_ZSTD, 3, 3}, "its filters are too many"},
     {"szip", {H5Z_FILTER_SZIP}, "filter 4 szip"},
-    {"nbit", {H5Z_FILTER_NBIT}, "a filter has too many values"},
-    {"scaleoffset", {H5Z_FILTER_SCALEOFFSET}, "a filter has too many values"},
-    {"bzip2", {BZIP2}, "filter 307 bzip2"},
-    {"shuffle+szip", {2, H5Z_FILTER_SZIP}, "filter 4 szip"},
+    {"nbit", {H5Z_FILTER_NBIT}, "filter 5 nbit"},
+    {"scaleoffset", {H5Z_FILTER_SCALEOFFSET}, "filter 6 scaleoffset"},
+    {"bzip2", {BZIP2}, "filter 307 HDF5 bzip2 filter"},
 };
 enum { N_CHAINS = sizeof chains / sizeof *chains };
 
@@ -187,7 +186,8 @@ static herr_t add_filter(hid_t creation, int filter, size_t element, size_t chun
     case H5Z_FILTER_FLETCHER32:
         return H5Pset_fletcher32(made);
     case H5Z_FILTER_SZIP:
-        return H5Pset_szip(made, H5_SZIP_NN_OPTION_MASK, 4);
+        /* Of elements of 3 bytes and the like, HDF5 1.10 cannot read what it wrote. */
+        return element & (element - 1) ? -1 : H5Pset_szip(made, H5_SZIP_NN_OPTION_MASK, 4);
     case H5Z_FILTER_NBIT:
         return H5Pset_nbit(made);
     case H5Z_FILTER_SCALEOFFSET:
@@ -243,12 +243,12 @@ struct recipe {
     char name[160];
 };
 
-static unsigned n_failed_here; /* messages, kept short */
+static unsigned n_messages; /* messages, kept short */
 
 static void complain(const struct recipe *recipe, const char *what, const struct bq_box *box)
 {
     char at[180] = "", extent[180] = "", chunk[180];
-    if (n_failed_here++ > 12)
+    if (n_messages++ > 12)
         return;
     if (box) {
         store_position(box->offset, box->rank, at, sizeof at);
@@ -366,18 +366,18 @@ static void write_data(const struct recipe *recipe, hid_t dataset, const struct 
 static hid_t make_virtual(const struct recipe *recipe, hid_t file)
 {
     struct recipe real = *recipe;
-    hid_t creation, space = make_space(recipe, &recipe->space), source;
     real.place = CHUNKED;
-    creation = make_creation(&real);
-    hid_t made =
-        H5Dcreate2(file, "source", recipe->kind->stored, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+    hid_t creation = make_creation(&real), growing = make_space(&real, &recipe->space);
+    hid_t space = make_space(recipe, &recipe->space), source = H5Scopy(space);
+    hid_t made = H5Dcreate2(file, "source", recipe->kind->stored, growing, H5P_DEFAULT, creation,
+                            H5P_DEFAULT);
+    H5Sclose(growing);
     CU_ASSERT_FATAL(made >= 0);
     write_data(&real, made, &recipe->space);
     H5Dclose(made);
     H5Pclose(creation);
     creation = H5Pcreate(H5P_DATASET_CREATE);
     set_fill(recipe, creation);
-    source = H5Scopy(space);
     if (random_below(2)) { /* a part of it */
         hsize_t start[BQ_MAX_RANK], count[BQ_MAX_RANK];
         for (int i = 0; i < recipe->space.rank; i++) {
@@ -741,7 +741,7 @@ static void check_kind(const struct kind *kind, bool is_latest, unsigned *n_refu
     static struct recipe recipes[N_CHAINS * N_INDEXES];
     static unsigned of[N_CHAINS * N_INDEXES];
     const char *path = in_folder("product.h5");
-    unsigned n = 0;
+    unsigned n = 0, n_wrong = 0;
     hid_t file = create_file(path, is_latest, 0);
     for (unsigned c = 0; c < N_CHAINS; c++) {
         for (unsigned i = 0; i < N_INDEXES && is_installed(&chains[c]); i++) {
@@ -762,15 +762,17 @@ static void check_kind(const struct kind *kind, bool is_latest, unsigned *n_refu
     file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
     for (unsigned k = 0; k < n; k++) {
         check_index(file, &recipes[k], of[k]);
-        CU_ASSERT(check_dataset(&recipes[k], file, path));
+        n_wrong += !check_dataset(&recipes[k], file, path);
     }
     H5Fclose(file);
+    CU_ASSERT_EQUAL(n_wrong, 0);
 }
 
 static void every_type_through_every_filter_and_chunk_index(void)
 {
     unsigned n_refused = 0;
     random_start(11);
+    n_messages = 0;
     for (unsigned k = 0; k < n_kinds; k++) {
         check_kind(&kinds[k], false, &n_refused);
         check_kind(&kinds[k], true, &n_refused);
@@ -857,8 +859,9 @@ static struct recipe draw(bool is_latest)
 static void whatever_the_lot_says(void)
 {
     const char *given = getenv("BANQUET_CASES");
-    unsigned n = given ? (unsigned)strtoul(given, NULL, 0) : 1500;
+    unsigned n = given ? (unsigned)strtoul(given, NULL, 0) : 1500, n_wrong = 0;
     random_start(12);
+    n_messages = 0;
     for (unsigned i = 0; i < n; i++) {
         static const hsize_t user_block[] = {0, 0, 512, 2048};
         bool is_latest = random_below(2);
@@ -875,9 +878,10 @@ static void whatever_the_lot_says(void)
         if (!is_there)
             continue;
         file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
-        CU_ASSERT(check_dataset(&recipe, file, path));
+        n_wrong += !check_dataset(&recipe, file, path);
         H5Fclose(file);
     }
+    CU_ASSERT_EQUAL(n_wrong, 0);
     show_tally();
 }
 

@@ -216,6 +216,7 @@ enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block,
     stored->form = bq_stored_form(layout);
     stored->n_pieces = 0;
     stored->n = 0;
+    stored->is_in_place = false;
     if (stored->form == BQ_STORED_PIECES) {
         rc = fetch_pieces(input, block, may_wait, stored, err);
     } else {

@@ -139,6 +139,20 @@ static int open_again(struct bq_input *input, const char *path, struct bq_error 
     return input->dataset < 0 ? -1 : 0;
 }
 
+/* Whether H5Dread leaves elements that were never written as it finds them: without a value to put
+ * there. Virtual: the datasets behind it decide. */
+static bool leaves_holes(hid_t dataset)
+{
+    hid_t creation = H5Dget_create_plist(dataset);
+    H5D_fill_value_t state = H5D_FILL_VALUE_UNDEFINED;
+    H5D_fill_time_t time = H5D_FILL_TIME_NEVER;
+    H5Pfill_value_defined(creation, &state);
+    H5Pget_fill_time(creation, &time);
+    bool is_virtual = H5Pget_layout(creation) == H5D_VIRTUAL;
+    store_release(creation);
+    return is_virtual || state == H5D_FILL_VALUE_UNDEFINED || time == H5D_FILL_TIME_NEVER;
+}
+
 /* path: of a dataset, or with a field behind it, which is cut off. */
 static int open_dataset(struct bq_input *input, char *path, struct bq_error *err)
 {
@@ -156,6 +170,7 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
     input->space = H5Dget_space(input->dataset);
     if (input->space < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot see its extent", input->where);
+    input->leaves_holes = leaves_holes(input->dataset);
     store_describe_layout(input->dataset, input->stored, &input->info, &input->layout,
                           &input->address, input->info.by_library, sizeof input->info.by_library);
     return check_filters(input, err);
@@ -214,6 +229,9 @@ int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t
     store_lock();
     hid_t memory =
         store_select(input->space, space, input->is_scalar, offset, extent, input->where, err);
+    if (memory >= 0 && input->leaves_holes) /* and not what the buffer held before */
+        memset(data, 0,
+               (size_t)H5Sget_simple_extent_npoints(memory) * bq_type_size(input->info.type));
     if (memory < 0) {
         rc = -1;
     } else if (H5Sget_simple_extent_npoints(memory) > 0 &&

@@ -55,14 +55,11 @@ static bool describe_filters(hid_t creation, struct bq_filters *filters, char *w
         H5Z_filter_t id = H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, values,
                                          sizeof name, name, NULL);
         name[sizeof name - 1] = 0;
+        name[strcspn(name, ";")] = 0; /* "HDF5 bzip2 filter; see http:.." */
         filter->id = (uint32_t)id;
         filter->n_values = (uint32_t)n_values;
-        if (id < 0 || n_values > BQ_MAX_FILTER_VALUES) {
-            because(why, size, "a filter has too many values");
-            return false;
-        }
-        memcpy(filter->values, values, n_values * sizeof *values);
-        if (!bq_codec_can_decode(filter)) {
+        memcpy(filter->values, values, sizeof values);
+        if (id < 0 || n_values > BQ_MAX_FILTER_VALUES || !bq_codec_can_decode(filter)) {
             snprintf(why, size, "filter %d%s%.40s", (int)id, name[0] ? " " : "", name);
             return false;
         }
@@ -71,11 +68,14 @@ static bool describe_filters(hid_t creation, struct bq_filters *filters, char *w
     return true;
 }
 
-/* The value of what was never written, 0 when the file gives none. */
+/* The value of what was never written, 0 when the file gives none, or says that none is ever put
+ * there: H5Dread leaves such elements as they are. */
 static void describe_fill(hid_t creation, enum bq_type type, unsigned char *fill)
 {
     H5D_fill_value_t state;
+    H5D_fill_time_t time;
     if (H5Pfill_value_defined(creation, &state) >= 0 && state == H5D_FILL_VALUE_USER_DEFINED &&
+        H5Pget_fill_time(creation, &time) >= 0 && time != H5D_FILL_TIME_NEVER &&
         H5Pget_fill_value(creation, store_memory_type(type), fill) < 0)
         memset(fill, 0, 8);
 }

@@ -38,6 +38,7 @@ struct bq_input {
     hid_t stored, memory;       /* types: of an element or its field, in the file and for H5Dread */
     bool is_field;              /* of records */
     bool is_scalar;             /* stored without a dimension */
+    bool leaves_holes;          /* H5Dread does not touch what was never written */
     dev_t device;
     ino_t inode;
     struct bq_input_info info;

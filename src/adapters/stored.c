@@ -21,11 +21,29 @@ size_t bq_layout_chunk_bytes(const struct bq_layout *layout)
                : (size_t)bytes;
 }
 
+/* What a compressor of blocks may add to bytes that do not shrink, when its blocks are small. */
+static size_t added_by_blocks(const struct bq_filter *filter, size_t bytes)
+{
+    const uint32_t *values = filter->values;
+    uint64_t block = 0, each = 0;
+    if (filter->id == BQ_FILTER_LZ4 && filter->n_values > 0) {
+        block = values[0];
+        each = 4; /* its size */
+    } else if (filter->id == BQ_FILTER_BITSHUFFLE && filter->n_values > 4 && values[4]) {
+        block = (uint64_t)values[2] * values[3];
+        each = 4 + 64; /* its size, and what LZ4 or zstd may add */
+    }
+    return block ? (size_t)((bytes / block + 1) * each) : 0;
+}
+
 size_t bq_stored_piece_room(const struct bq_layout *layout)
 {
     /* Other programs' compressors may need a little more than ours for what does not shrink. */
     size_t bytes = bq_layout_chunk_bytes(layout);
-    return bq_codec_bound(&layout->filters, bytes) + bytes / 16 + 64;
+    size_t room = bq_codec_bound(&layout->filters, bytes) + bytes / 16 + 64;
+    for (uint32_t i = 0; i < layout->filters.n; i++)
+        room += added_by_blocks(&layout->filters.list[i], bytes);
+    return room;
 }
 
 uint64_t bq_stored_pieces(const struct bq_layout *layout, const struct bq_plan *plan)
