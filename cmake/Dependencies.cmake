@@ -10,4 +10,4 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET libpng)
 find_library(HDF5_HL_LIBRARY NAMES hdf5_serial_hl hdf5_hl HINTS ${HDF5_LIBRARY_DIRS} REQUIRED)
 # The codecs behind HDF5's filters.
-pkg_check_modules(CODECS REQUIRED IMPORTED_TARGET libdeflate libisal libzstd liblz4 liblzf)
+pkg_check_modules(CODECS REQUIRED IMPORTED_TARGET libdeflate libisal libzstd liblz4)

@@ -12,7 +12,7 @@
 #include "random.h"
 #include "store_fixture.h"
 
-enum { MOST_TYPES = 64, MOST_DATA = 20000 }; /* elements */
+enum { MOST_TYPES = 64, MOST_DATA = 20000 /* elements */, MOST_COMPACT = 60000 /* bytes */ };
 
 /* -- types -------------------------------------------------------------------------------- */
 
@@ -186,8 +186,7 @@ static herr_t add_filter(hid_t creation, int filter, size_t element, size_t chun
     case H5Z_FILTER_FLETCHER32:
         return H5Pset_fletcher32(made);
     case H5Z_FILTER_SZIP:
-        /* Of elements of 3 bytes and the like, HDF5 1.10 cannot read what it wrote. */
-        return element & (element - 1) ? -1 : H5Pset_szip(made, H5_SZIP_NN_OPTION_MASK, 4);
+        return H5Pset_szip(made, H5_SZIP_NN_OPTION_MASK, 4);
     case H5Z_FILTER_NBIT:
         return H5Pset_nbit(made);
     case H5Z_FILTER_SCALEOFFSET:
@@ -247,17 +246,18 @@ static unsigned n_messages; /* messages, kept short */
 
 static void complain(const struct recipe *recipe, const char *what, const struct bq_box *box)
 {
-    char at[180] = "", extent[180] = "", chunk[180];
+    char at[180] = "", extent[180] = "", chunk[180], space[180];
     if (n_messages++ > 12)
         return;
     if (box) {
         store_position(box->offset, box->rank, at, sizeof at);
         store_position(box->extent, box->rank, extent, sizeof extent);
     }
-    printf("\n    %s (%s, fill %s%s%s%s%s) stored in %s: %s", recipe->name,
+    printf("\n    %s (%s, fill %s%s%s%s%s) of %s stored in %s: %s", recipe->name,
            place_name[recipe->place], fill_name[recipe->fill], recipe->is_early ? ", early" : "",
            recipe->has_raw_edges ? ", raw edges" : "", recipe->has_holes ? ", holes" : "",
            recipe->first.rank ? ", grown" : "",
+           store_position(recipe->space.extent, recipe->space.rank, space, sizeof space),
            store_position(recipe->chunk.extent, recipe->chunk.rank, chunk, sizeof chunk), what);
     if (box)
         printf(", block at %s of %s", at, extent);
@@ -327,7 +327,11 @@ static hid_t make_creation(const struct recipe *recipe)
         H5Pset_chunk(creation, recipe->chunk.rank, chunk);
         if (recipe->has_raw_edges)
             H5Pset_chunk_opts(creation, H5D_CHUNK_DONT_FILTER_PARTIAL_CHUNKS);
-        for (int i = 0; i < 8 && recipe->chain->filters[i]; i++)
+        /* Of numbers that are not 1, 2, 4 or 8 whole bytes, HDF5 1.10 cannot read what szip wrote.
+         */
+        if (recipe->chain->filters[0] == H5Z_FILTER_SZIP)
+            is_good = recipe->kind->is_plain && (size & (size - 1)) == 0;
+        for (int i = 0; i < 8 && recipe->chain->filters[i] && is_good; i++)
             is_good &= add_filter(creation, recipe->chain->filters[i], size,
                                   size * n_elements(&recipe->chunk)) >= 0;
     }
@@ -426,7 +430,7 @@ static bool make_dataset(const struct recipe *recipe, hid_t file)
 /* -- reading and comparing ------------------------------------------------------------------ */
 
 static struct {
-    uint64_t datasets, blocks, at_once, waited, in_place, by_library;
+    uint64_t datasets, blocks, at_once, waited, in_place, by_library, spoiled;
 } tally;
 
 struct check {
@@ -560,7 +564,7 @@ static bool check_cut(const struct check *check, const uint64_t *cut, uint64_t m
         uint64_t chunk = n < plan.n_chunks ? random_below(plan.n_chunks) : i;
         bq_plan_chunk(&plan, chunk, block.offset, block.extent);
         is_good = check_block(check, &block, &b, turn++ % LIBRARY);
-        if (turn % 5 == 0)
+        if (turn % 11 == 0)
             is_good &= check_block(check, &block, &b, LIBRARY);
     }
     buffers_free(&b);
@@ -574,7 +578,7 @@ static bool check_cuts(const struct check *check)
     /* The blocks are the stored chunks, unions of them, cut them, are elements, are everything. */
     enum { CUTS = 6 };
     uint64_t cut[CUTS][BQ_MAX_RANK] = {{0}};
-    const uint64_t most[CUTS] = {12, 12, 12, 12, 4, 1};
+    const uint64_t most[CUTS] = {9, 6, 9, 9, 3, 1};
     for (int i = 0; i < space->rank; i++) {
         uint64_t extent = space->extent[i] ? space->extent[i] : 1;
         uint64_t stored = info->chunk.rank ? info->chunk.extent[i] : 1 + random_below(extent);
@@ -586,8 +590,9 @@ static bool check_cuts(const struct check *check)
         cut[5][i] = extent;
     }
     bool is_good = true;
+    bool is_slow = bq_input_layout(check->input)->storage == BQ_STORAGE_OTHER;
     for (int i = 0; i < CUTS; i++)
-        is_good &= check_cut(check, cut[i], most[i]);
+        is_good &= check_cut(check, cut[i], is_slow ? 2 : most[i]);
     return is_good;
 }
 
@@ -607,11 +612,12 @@ static const char *expected_reason(const struct recipe *recipe)
     case N_PLACES:
         break;
     }
-    bool is_there = recipe->place != UNWRITTEN && n_elements(&recipe->space) > 0;
-    return !recipe->kind->is_plain        ? "its numbers are of an unusual form"
-           : recipe->place == CHUNKED     ? recipe->chain->by_library
-           : is_there || recipe->is_early ? ""
-                                          : "nothing of it was written";
+    bool is_there =
+        n_elements(&recipe->space) > 0 && (recipe->place != UNWRITTEN || recipe->is_early);
+    return !recipe->kind->is_plain    ? "its numbers are of an unusual form"
+           : recipe->place == CHUNKED ? recipe->chain->by_library
+           : is_there                 ? ""
+                                      : "nothing of it was written";
 }
 
 static bool check_way(const struct recipe *recipe, struct bq_input *input)
@@ -642,6 +648,13 @@ static bool check_dataset(const struct recipe *recipe, hid_t file, const char *p
     herr_t rc =
         H5Dread(dataset, native_of(recipe->kind->native), H5S_ALL, H5S_ALL, H5P_DEFAULT, truth);
     H5Dclose(dataset);
+    tally.datasets++;
+    /* HDF5 1.10 spoils chunks that are at the edge no more when a filter is skipped there. */
+    if (rc < 0 && recipe->first.rank && recipe->has_raw_edges) {
+        tally.spoiled++;
+        free(truth);
+        return true;
+    }
     struct bq_input *input = bq_input_open(path, recipe->name, &err);
     bool is_good = rc >= 0 && input;
     if (!is_good)
@@ -662,7 +675,6 @@ static bool check_dataset(const struct recipe *recipe, hid_t file, const char *p
     }
     bq_input_close(input);
     free(truth);
-    tally.datasets++;
     return is_good;
 }
 
@@ -682,10 +694,11 @@ static hid_t create_file(const char *path, bool is_latest, hsize_t user_block)
 static void show_tally(void)
 {
     printf("%llu datasets, %llu by the library; %llu blocks, %llu in place, %llu at once, "
-           "%llu had to wait ",
+           "%llu had to wait, %llu spoiled by HDF5 ",
            (unsigned long long)tally.datasets, (unsigned long long)tally.by_library,
            (unsigned long long)tally.blocks, (unsigned long long)tally.in_place,
-           (unsigned long long)tally.at_once, (unsigned long long)tally.waited);
+           (unsigned long long)tally.at_once, (unsigned long long)tally.waited,
+           (unsigned long long)tally.spoiled);
     memset(&tally, 0, sizeof tally);
 }
 
@@ -842,6 +855,9 @@ static struct recipe draw(bool is_latest)
     }
     if (is_empty && (recipe.place == VIRTUAL || recipe.place == EXTERNAL))
         recipe.place = CONTIGUOUS;
+    if (recipe.place == COMPACT &&
+        n_elements(&recipe.space) * H5Tget_size(recipe.kind->stored) > MOST_COMPACT)
+        recipe.place = CONTIGUOUS;
     if (recipe.place == EXTERNAL || recipe.place == COMPACT) /* HDF5: never early; always early */
         recipe.is_early = false;
     recipe.has_holes =
@@ -850,6 +866,9 @@ static struct recipe draw(bool is_latest)
     if (recipe.fill == FILL_USER_NEVER || recipe.fill == FILL_NEVER ||
         recipe.fill == FILL_UNDEFINED)
         recipe.is_early = false;
+    /* H5Dread fails where there is neither space nor a value for it. */
+    if (recipe.place == UNWRITTEN && recipe.fill == FILL_UNDEFINED)
+        recipe.fill = FILL_NEVER;
     if (recipe.place == CHUNKED && !is_empty && random_below(3) == 0)
         draw_growth(&recipe);
     snprintf(recipe.name, sizeof recipe.name, "%s, %s", recipe.kind->name, recipe.chain->name);
@@ -859,7 +878,7 @@ static struct recipe draw(bool is_latest)
 static void whatever_the_lot_says(void)
 {
     const char *given = getenv("BANQUET_CASES");
-    unsigned n = given ? (unsigned)strtoul(given, NULL, 0) : 1500, n_wrong = 0;
+    unsigned n = given ? (unsigned)strtoul(given, NULL, 0) : 1000, n_wrong = 0;
     random_start(12);
     n_messages = 0;
     for (unsigned i = 0; i < n; i++) {
@@ -885,19 +904,36 @@ static void whatever_the_lot_says(void)
     show_tally();
 }
 
+/* Debian's plug-in for bitshuffle asks another flavour of HDF5 how large an element is, and makes
+ * datasets that nobody can read: ours instead. */
+static void keep_out_plugin(int filter)
+{
+    unsigned state;
+    H5PLget_loading_state(&state);
+    H5PLset_loading_state(0);
+    store_want_filter((uint32_t)filter);
+    H5PLset_loading_state(state);
+}
+
+static void nothing_is_left_open(void)
+{
+    for (unsigned i = 0; i < n_kinds; i++)
+        H5Tclose(kinds[i].stored);
+    nothing_is_left_open_in_hdf5();
+}
+
 int main(void)
 {
     const struct test tests[] = {
         {"every type through every filter and chunk index",
          every_type_through_every_filter_and_chunk_index},
         {"whatever the lot says", whatever_the_lot_says},
-        {"nothing is left open in HDF5", nothing_is_left_open_in_hdf5},
+        {"nothing is left open in HDF5", nothing_is_left_open},
     };
     fixture_begin();
+    keep_out_plugin(BQ_FILTER_BITSHUFFLE);
     make_kinds();
     int rc = run_tests("read product", tests, sizeof tests / sizeof *tests);
-    for (unsigned i = 0; i < n_kinds; i++)
-        H5Tclose(kinds[i].stored);
     fixture_end();
     return rc;
 }

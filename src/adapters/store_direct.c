@@ -76,15 +76,7 @@ static int write_pieces(const struct bq_direct *direct, const struct bq_box *blo
         if (put <= 0)
             return fail(direct, block, put < 0 ? errno : ENOSPC, err);
         address += (uint64_t)put;
-        while (n > 0 && (size_t)put >= iov->iov_len) {
-            put -= (ssize_t)iov->iov_len;
-            iov++;
-            n--;
-        }
-        if (n > 0) {
-            iov->iov_base = (char *)iov->iov_base + put;
-            iov->iov_len -= (size_t)put;
-        }
+        store_walked(&iov, &n, (size_t)put);
     }
     return 0;
 }

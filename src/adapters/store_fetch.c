@@ -43,15 +43,7 @@ static int read_pieces(struct bq_input *input, const struct bq_box *block, struc
             return fail(input, block, err,
                         "the file ends before it; is it truncated, or still being written?");
         address += (uint64_t)got;
-        while (n > 0 && (size_t)got >= iov->iov_len) {
-            got -= (ssize_t)iov->iov_len;
-            iov++;
-            n--;
-        }
-        if (n > 0) {
-            iov->iov_base = (char *)iov->iov_base + got;
-            iov->iov_len -= (size_t)got;
-        }
+        store_walked(&iov, &n, (size_t)got);
     }
     return BQ_FETCHED;
 }

@@ -106,8 +106,11 @@ static enum bq_storage describe(hid_t dataset, hid_t stored, const struct bq_inp
     if (why[0])
         return BQ_STORAGE_OTHER;
     if (kind == H5D_CONTIGUOUS) {
+        /* Where there is a user block, H5Dget_offset gives an address also when there is none. */
+        H5D_space_status_t status = H5D_SPACE_STATUS_ERROR;
         haddr_t at = H5Dget_offset(dataset);
-        if (at == HADDR_UNDEF) {
+        if (H5Dget_space_status(dataset, &status) < 0 || status != H5D_SPACE_STATUS_ALLOCATED ||
+            at == HADDR_UNDEF) {
             because(why, size, "nothing of it was written");
             return BQ_STORAGE_OTHER;
         }

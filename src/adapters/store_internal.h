@@ -151,6 +151,9 @@ void store_walk_begin(struct store_walk *walk, size_t size, const struct bq_box 
 int store_walk_next(struct store_walk *walk, unsigned char *block, struct iovec *iov,
                     uint64_t *address);
 
+/* Of these pieces so many bytes were moved: what is left. */
+void store_walked(struct iovec **iov, int *n, size_t bytes);
+
 /* -- store_hdf5_info.c -------------------------------------------------------------------- */
 
 /* A new identifier of the number type behind a stored type (an enum's base type), or -1 with err.

@@ -13,6 +13,7 @@
 
 #include "adapters/store_internal.h"
 #include "base/heap.h"
+#include "base/path.h"
 
 struct bq_shards {
     char *name; /* "out.h5.d" */
@@ -21,15 +22,9 @@ struct bq_shards {
     bool force;
 };
 
-static size_t folder_length(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    return slash ? (size_t)(slash - name) + 1 : 0;
-}
-
 void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size)
 {
-    snprintf(out, size, "%s.d/%u.h5", file + folder_length(file), shard);
+    snprintf(out, size, "%s.d/%u.h5", file + bq_path_folder(file), shard);
 }
 
 static char *joined(const char *a, const char *b)
@@ -44,12 +39,8 @@ static char *joined(const char *a, const char *b)
 /* A private folder beside `name`, hidden. */
 static char *private_beside(const char *name)
 {
-    size_t folder = folder_length(name), size = strlen(name) + sizeof "..banquet-XXXXXX";
-    char *path = bq_alloc(size, 1);
-    if (!path)
-        return NULL;
-    snprintf(path, size, "%.*s.%.230s.banquet-XXXXXX", (int)folder, name, name + folder);
-    if (mkdtemp(path))
+    char *path = bq_path_hidden(name);
+    if (path && mkdtemp(path))
         return path;
     bq_free(path);
     return NULL;
@@ -60,7 +51,7 @@ int bq_shards_check(const char *file, bool force, struct bq_error *err)
     struct stat st;
     char *name = joined(file, ".d");
     int rc = name ? 0 : bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", file);
-    if (rc == 0 && strlen(name + folder_length(name)) + 24 > BQ_SHARD_NAME)
+    if (rc == 0 && strlen(name + bq_path_folder(name)) + 24 > BQ_SHARD_NAME)
         rc = bq_fail(err, BQ_EXIT_USAGE, "%s: the name is too long for a folder of shards", file);
     if (rc == 0 && lstat(name, &st) == 0 && !S_ISDIR(st.st_mode))
         rc = bq_fail(err, BQ_EXIT_USAGE, "%s: is in the way: the shards of '%s' go into a folder",

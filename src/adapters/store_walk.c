@@ -52,3 +52,13 @@ int store_walk_next(struct store_walk *walk, unsigned char *block, struct iovec 
     }
     return n;
 }
+
+void store_walked(struct iovec **iov, int *n, size_t bytes)
+{
+    for (; *n > 0 && bytes >= (*iov)->iov_len; ++*iov, --*n)
+        bytes -= (*iov)->iov_len;
+    if (*n > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + bytes;
+        (*iov)->iov_len -= bytes;
+    }
+}

@@ -15,18 +15,12 @@
 #include <unistd.h>
 
 #include "base/heap.h"
-
-/* The length of the folder part, with its slash; 0 for a bare name. */
-static size_t folder_length(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    return slash ? (size_t)(slash - name) + 1 : 0;
-}
+#include "base/path.h"
 
 /* The folder as a path of its own; NULL when there is no memory. */
 static char *folder_of(const char *name)
 {
-    size_t n = folder_length(name);
+    size_t n = bq_path_folder(name);
     char *folder = bq_strdup(n ? name : ".");
     if (folder && n)
         folder[n > 1 ? n - 1 : 1] = 0;
@@ -57,7 +51,7 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
                      struct bq_error *err)
 {
     struct stat st;
-    if (!name[folder_length(name)])
+    if (!name[bq_path_folder(name)])
         return bq_fail(err, BQ_EXIT_USAGE, "%s: names a folder, not a file", name[0] ? name : "''");
     if (check_folder(name, err) != 0)
         return -1;
@@ -76,17 +70,14 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
 
 int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err)
 {
-    size_t folder = folder_length(name), size = strlen(name) + sizeof "..banquet-XXXXXX";
     work->fd = -1;
     work->force = force;
     work->name = bq_strdup(name);
-    char *path = bq_alloc(size, 1);
+    char *path = bq_path_hidden(name);
     if (!work->name || !path) {
         bq_free(path);
         return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
     }
-    /* A name may be 255 bytes long, and ours adds 17. */
-    snprintf(path, size, "%.*s.%.230s.banquet-XXXXXX", (int)folder, name, name + folder);
     work->fd = mkostemp(path, O_CLOEXEC);
     if (work->fd < 0) {
         bq_fail(err, BQ_EXIT_FAILED, "%s: cannot make a work file beside it: %s", name,

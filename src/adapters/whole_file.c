@@ -8,18 +8,7 @@
 #include <unistd.h>
 
 #include "base/heap.h"
-
-/* "folder/.name.XXXXXX" beside "folder/name"; NULL without memory. */
-static char *temp_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path) + 1 : 0;
-    size_t size = strlen(path) + sizeof "..XXXXXX";
-    char *temp = bq_alloc(size, 1);
-    if (temp)
-        snprintf(temp, size, "%.*s.%s.XXXXXX", folder, path, path + folder);
-    return temp;
-}
+#include "base/path.h"
 
 /* Closes and forgets everything but keeps errno. */
 static void drop(struct bq_whole_file *file)
@@ -49,8 +38,8 @@ FILE *bq_whole_open(struct bq_whole_file *file, const char *path, struct bq_erro
     } else if (stat(path, &is) == 0 && !S_ISREG(is.st_mode)) {
         file->f = fopen(path, "wb"); /* a folder fails here, with the right words */
     } else {
-        errno = ENOMEM; /* for temp_name; mkstemp has its own */
-        file->temp = temp_name(path);
+        errno = ENOMEM; /* for bq_path_hidden; mkstemp has its own */
+        file->temp = bq_path_hidden(path);
         int fd = file->temp ? mkstemp(file->temp) : -1; /* 0600, O_EXCL */
         if (fd < 0 && file->temp) {
             bq_free(file->temp); /* nothing to unlink: the name may be somebody else's */

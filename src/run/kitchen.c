@@ -3,47 +3,19 @@
  *   STEP -> get ready -> JOIN -> { lease -> pool -> results merged -> RESULT, REQUEST } -> CLOSE ->
  * REPORT
  */
-#include "run/kitchen.h"
+#include "run/kitchen_internal.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/memory.h"
-#include "adapters/pool.h"
 #include "base/heap.h"
-#include "core/lookahead.h"
 #include "core/wire.h"
 #include "run/execute.h"
-#include "run/merge.h"
-#include "run/sender.h"
 
-#define FLUSH_NS 100000000u /* a result waits at most this long for company */
 #define PATIENCE_NS 100000000u
-#define PROGRAM_BYTES (8u << 20) /* stacks, messages, results: what grows while a step runs */
-
-struct kitchen {
-    struct bq_transport *transport;
-    const struct bq_registry *registry;
-    struct bq_error *err;
-    struct bq_place_on_machine place;
-    int bell;
-    int exit_code; /* from BYE, -1 before */
-    /* of the step */
-    uint32_t step, index, n_cooks;
-    struct bq_recipe recipe;
-    struct bq_executor *executor;
-    struct bq_pool *pool;
-    struct bq_merge merge;
-    struct bq_sender sender;
-    uint64_t budget; /* bytes */
-    uint64_t n_leases, n_requests, wait_total;
-    struct bq_lookahead lookahead;
-    bool is_closed;
-    char warning[200];
-};
 
 /* -- asking for work ---------------------------------------------------------------------- */
 
@@ -66,92 +38,6 @@ static int ask(struct kitchen *k)
                                  .tau_ns = k->lookahead.tau_ns,
                                  .wait_ns = k->lookahead.wait_ns};
     return bq_sender_message(&k->sender, &request);
-}
-
-/* -- getting ready ------------------------------------------------------------------------ */
-
-static void warn_about_binding(struct kitchen *k)
-{
-    unsigned n = k->place.n_allowed;
-    if (!k->transport->is_bound)
-        return;
-    if (k->n_cooks > n)
-        snprintf(k->warning, sizeof k->warning,
-                 "the launcher bound %u cooks to %u core%s: start with --bind-to none or "
-                 "--map-by slot:pe=%u",
-                 k->n_cooks, n, n == 1 ? "" : "s", k->n_cooks);
-    else if (n == 1 && k->place.n_machine > 1)
-        snprintf(k->warning, sizeof k->warning,
-                 "the launcher bound this kitchen to 1 of the machine's %u cores; if that is not "
-                 "meant, start with --bind-to none",
-                 k->place.n_machine);
-}
-
-/* The cores to pin the cooks to, or NULL: only where the kitchen has enough to itself. */
-static const int *cores(const struct kitchen *k)
-{
-    bool is_bound = k->recipe.is_bound && k->place.is_exclusive && k->n_cooks <= k->place.n_share;
-    return is_bound ? k->place.share : NULL;
-}
-
-/* The cooks and their chunks in progress that fit into the budget, which is the job's, or this
- * kitchen's share of what the machine has. What the program has taken by itself is counted. */
-static int share_memory(struct kitchen *k, unsigned *n_slots, struct bq_error *why)
-{
-    unsigned wanted = k->n_cooks;
-    uint64_t taken = bq_memory_resident() + PROGRAM_BYTES;
-    k->budget = k->recipe.memory
-                    ? k->recipe.memory
-                    : taken + bq_memory_share(bq_memory_available(""), k->transport->machine_ranks);
-    uint64_t left = k->budget > taken ? k->budget - taken : 0;
-    if (bq_executor_prepare(k->executor, &k->n_cooks, n_slots, left, why) < 0)
-        return -1;
-    if (k->n_cooks < wanted)
-        snprintf(k->warning, sizeof k->warning,
-                 "memory for %u of %u cooks: give it more `memory`, or choose a smaller `chunk`",
-                 k->n_cooks, wanted);
-    return 0;
-}
-
-static int get_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
-{
-    const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
-    if (!kernel || kernel->n_params != k->recipe.n_params)
-        return bq_fail(
-            why, BQ_EXIT_FAILED,
-            "kernel '%s' is not the same in this kitchen's program: all ranks must run one build",
-            k->recipe.kernel);
-    k->merge = (struct bq_merge){.recipe = &k->recipe, .kernel = kernel};
-    size_t result_size = bq_recipe_result_size(&k->recipe);
-    k->n_cooks = k->recipe.n_cooks ? k->recipe.n_cooks : k->place.n_share;
-    warn_about_binding(k);
-    if (bq_sender_open(&k->sender, k->step, &k->merge, why) < 0)
-        return -1;
-    k->executor = bq_executor_create(&k->recipe, kernel, k->step, k->index + 1, why);
-    unsigned n_slots;
-    if (!k->executor || share_memory(k, &n_slots, why) < 0)
-        return -1;
-    struct bq_pool_config config = {.n_cooks = k->n_cooks,
-                                    .open = n_slots,
-                                    .is_team = k->recipe.is_team,
-                                    .is_single = !bq_executor_takes_runs(k->executor),
-                                    .result_size = result_size,
-                                    .core = cores(k),
-                                    .epoch = epoch,
-                                    .bell = k->bell,
-                                    .cook = bq_execute,
-                                    .context = k->executor};
-    k->pool = bq_pool_create(&config, why);
-    return k->pool ? 0 : -1;
-}
-
-static void clean_up(struct kitchen *k)
-{
-    bq_pool_destroy(k->pool);
-    bq_executor_destroy(k->executor);
-    bq_sender_close(&k->sender);
-    k->pool = NULL;
-    k->executor = NULL;
 }
 
 /* -- the step ----------------------------------------------------------------------------- */
@@ -185,7 +71,7 @@ static int report(struct kitchen *k)
     if (!r.cooks)
         return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory for the report");
     r.n_cooks = k->n_cooks;
-    const int *core = cores(k);
+    const int *core = bq_kitchen_cores(k);
     for (uint32_t i = 0; i < k->n_cooks; i++) {
         r.cooks[i].core = core ? core[i] : -1;
         r.cooks[i].n_chunks = bq_pool_cook_chunks(k->pool, i);
@@ -331,10 +217,10 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     bq_transport_done_with(k->transport);
     if (rc < 0 || k->index >= k->recipe.n_kitchens)
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
-    if (rc < 0 || why.text[0] || get_ready(k, &why, epoch) < 0) {
+    if (rc < 0 || why.text[0] || bq_kitchen_ready(k, &why, epoch) < 0) {
         struct bq_message refused = {.kind = BQ_REFUSED};
         snprintf(refused.text, sizeof refused.text, "%.250s", why.text);
-        clean_up(k);
+        bq_kitchen_clean_up(k);
         return bq_sender_message(&k->sender, &refused) < 0 ? -1 : wait_for_close(k);
     }
     rc = bq_sender_message(&k->sender,
@@ -362,7 +248,7 @@ static int run_step(struct kitchen *k, struct bq_message *message)
         bq_transport_wait(k->transport, 1000000, -1);
     }
     if (rc == 0)
-        clean_up(k);
+        bq_kitchen_clean_up(k);
     return rc;
 }
 

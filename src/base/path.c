@@ -1,0 +1,21 @@
+#include "base/path.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/heap.h"
+
+size_t bq_path_folder(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? (size_t)(slash - path) + 1 : 0;
+}
+
+char *bq_path_hidden(const char *path)
+{
+    size_t folder = bq_path_folder(path), size = strlen(path) + sizeof "..banquet-XXXXXX";
+    char *hidden = bq_alloc(size, 1);
+    if (hidden) /* a name may be 255 bytes long, and ours adds 17 */
+        snprintf(hidden, size, "%.*s.%.230s.banquet-XXXXXX", (int)folder, path, path + folder);
+    return hidden;
+}

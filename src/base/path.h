@@ -1,0 +1,14 @@
+/* Parts of a path, as text. */
+#ifndef BQ_BASE_PATH_H
+#define BQ_BASE_PATH_H
+
+#include <stddef.h>
+
+/* The length of the folder part, with its slash; 0 for a bare name. */
+size_t bq_path_folder(const char *path);
+
+/* For mkstemp and mkdtemp: "folder/.name.banquet-XXXXXX", hidden beside "folder/name" (cut where it
+ * would pass 255 bytes). NULL: no memory. To be given to bq_free. */
+char *bq_path_hidden(const char *path);
+
+#endif

@@ -1,0 +1,34 @@
+/* What execute.c (chunks) and executor.c (what they need) share. Nobody else includes it. */
+#ifndef BQ_RUN_EXECUTE_INTERNAL_H
+#define BQ_RUN_EXECUTE_INTERNAL_H
+
+#include "run/execute.h"
+#include "run/intake.h"
+#include "run/merge.h"
+#include "run/outlet.h"
+
+/* What one open chunk of one cook needs. */
+struct bench {
+    void *in;
+    uint64_t chunk;
+    struct bq_box box;
+    struct bq_block in_block, out_block;
+    bool is_fetching;     /* its input is on the way */
+    unsigned stage;       /* of the kernel */
+    uint64_t begun;       /* clock, when its input was there */
+    unsigned char *stack; /* results of a run on their way up the tree */
+};
+
+struct bq_executor {
+    const struct bq_recipe *recipe;
+    const struct bq_kernel *kernel;
+    struct bq_merge merge;
+    struct bq_intake *intake; /* NULL when the step has no input */
+    struct bq_outlet *outlet; /* NULL when it has no output */
+    size_t result_size, stride;
+    unsigned n_slots, n_benches;
+    struct bench *benches;
+    _Atomic uint64_t bytes_in, bytes_out;
+};
+
+#endif
