@@ -7,6 +7,7 @@ where banquet always syncs: so cp is shown with and without.
 """
 import os
 import pathlib
+import shutil
 import time
 
 import common
@@ -21,8 +22,9 @@ CP, RAW = "cp", "pread + pwrite, 2 threads"
 COPY = "banquet, uncompressed"
 
 
-def ours(compress):
-    return f"banquet, compress {compress}"
+def ours(compress, layout="single", ranks=1):
+    where = "" if ranks == 1 else f", {ranks - 1} kitchens"
+    return f"banquet, compress {compress}{'' if layout == 'single' else ', sharded'}{where}"
 
 
 class Writer:
@@ -31,6 +33,7 @@ class Writer:
     def __init__(self, source, place):
         self.source = source
         self.out = pathlib.Path(place) / f"banquet-bench-out-{os.getpid()}.h5"
+        self.shards = pathlib.Path(f"{self.out}.d")
         self.checked = set()
 
     def sample(self, name, run, *words, is_hdf5=True):
@@ -39,10 +42,12 @@ class Writer:
         try:
             sample = run(*words)
             begin = time.monotonic()
-            with open(self.out, "rb") as file:
-                os.fsync(file.fileno())
+            files = [self.out, *self.shards.glob("*.h5")]
+            for path in files:
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
             sample.synced = sample.whole + time.monotonic() - begin
-            sample.stored = self.out.stat().st_size
+            sample.stored = sum(path.stat().st_size for path in files)
             if is_hdf5 and name not in self.checked:
                 self.check()
                 self.checked.add(name)
@@ -58,15 +63,18 @@ class Writer:
 
     def remove(self):
         self.out.unlink(missing_ok=True)
+        shutil.rmtree(self.shards, ignore_errors=True)
 
     def row(self, name, run, *words, is_hdf5=True):
         return one(name, self.sample, name, run, *words, is_hdf5=is_hdf5)
 
-    def banquet(self, name, compress=None):
-        wish = f", compress: \"{compress}\"" if compress else ""
+    def banquet(self, name, compress="none", layout="single", ranks=1):
+        """Two cooks in one process, or as many kitchens of one cook and a coordinator."""
         job = (f"kernel: copy\ninput: {{file: {self.source}, dataset: /d}}\n"
-               f"output: {{file: {self.out}, dataset: /d{wish}}}\n")
-        return self.row(name, data.run_banquet, job, "--cooks", str(WORKERS))
+               f"output: {{file: {self.out}, dataset: /d, compress: \"{compress}\", "
+               f"layout: {layout}}}\n")
+        words = ["--cooks", str(WORKERS)] if ranks == 1 else ["-n", str(ranks), "--cooks", "1"]
+        return self.row(name, data.run_banquet, job, *words)
 
     def hdf5(self, name, layout):
         return several(name, lambda command: self.sample(name, data.run_peer, command), {
@@ -106,8 +114,10 @@ def print_table(title, rows, n_bytes, rounds):
 
 def compressed(writer):
     compressions = ["gzip:1", "gzip:2", "zstd:1"]
-    return [*(writer.banquet(ours(compress), compress) for compress in compressions),
-            writer.banquet(COPY), writer.hdf5(GZIP4, "gzip:4"), writer.parallel(),
+    ways = [(compress, "single", 1) for compress in compressions]
+    ways += [(compress, layout, ranks) for compress in ("gzip:1", "none")
+             for layout, ranks in (("sharded", 1), ("single", 3), ("sharded", 3))]
+    return [*(writer.banquet(ours(*way), *way) for way in ways), writer.banquet(COPY), writer.hdf5(GZIP4, "gzip:4"), writer.parallel(),
             writer.hdf5(ZSTD3, "zstd:3"), writer.hdf5(PLAIN, "chunked"), writer.raw(), writer.cp()]
 
 

@@ -33,6 +33,16 @@ job sum in.h5:/z
 check "fast reading" $banquet run job.yaml --cooks 2 --json fast.json
 [ "$(number fast.json open_max)" -le 2 ]
 same "what is in memory is not fetched ahead" $? 0
+# Thin blocks of contiguous rows are fetched several at once.
+for chunk in 100x130 2048x7 33x4096 1x1024; do
+    job copy in.h5:/plain "output: out.h5:/x"
+    want=$(digest $banquet run job.yaml --force --chunk $chunk)
+    job copy in.h5:/rows "output: out.h5:/x"
+    same "blocks of $chunk of rows" "$(digest $banquet run job.yaml --force --chunk $chunk --cooks 3)" "$want"
+    check "the numbers are right" $python -c "import h5py, numpy; assert numpy.array_equal(h5py.File('in.h5')['rows'][...], h5py.File('out.h5')['x'][...])"
+done
+same "with too little memory for it, too" "$(digest $banquet run job.yaml --force --chunk 100x130 --memory 30MiB)" \
+    "$(digest $banquet run job.yaml --force --chunk 100x130)"
 job copy in.h5:/z "output: out.h5:/z"
 same "slow, in kitchens, with a budget" "$(SLOW_MS=3 digest slow $banquet run job.yaml --force -n 3 --memory 100MiB)" \
     "$(digest $banquet run job.yaml --force)"

@@ -22,6 +22,12 @@ printf 'kernel: copy\ninput: z.h5:/field\noutput: out.h5:/field\n' >copy.yaml
 for way in "" "--chunk 1x50x100" "--set output.layout=sharded" "--set output.compress=lz4" "--set output.compress=none"; do
     check "copy $way" $banquet run copy.yaml --force --cooks 4 $way
 done
+printf 'kernel: copy\ninput: c.h5:/rows\noutput: out.h5:/rows\nchunk: [32, 16]\n' >thin.yaml
+if /usr/bin/python3 -c 'import h5py, numpy; h5py.File("c.h5", "w").create_dataset("rows", data=numpy.arange(1 << 18).reshape(512, 512))' 2>/dev/null; then
+    check "thin blocks of a contiguous dataset" $banquet run thin.yaml --force --cooks 4
+else
+    echo "SKIPPED thin blocks: python3-h5py is not installed"
+fi
 slow_storage
 SLOW_MS=2 check "copy from slow storage" slow $banquet run copy.yaml --force --cooks 3
 finish

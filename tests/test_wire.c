@@ -239,6 +239,7 @@ static struct bq_recipe example_recipe(void)
                           .delivery = BQ_DELIVERY_COORDINATOR,
                           .on_error = BQ_ON_ERROR_SKIP,
                           .memory = UINT64_C(1) << 40,
+                          .library_bytes = 12345,
                           .has_output = true,
                           .in_type = BQ_F32,
                           .out_type = BQ_U8,
@@ -325,6 +326,7 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.open == 2 && out.n_cooks == 4 && out.n_kitchens == 3 && out.acc_size == 96);
     CU_ASSERT(out.file_bytes == 1u << 20 && out.identity[0] == 77 && out.identity[1] == UINT64_MAX);
     CU_ASSERT(out.delivery == BQ_DELIVERY_COORDINATOR && out.on_error == BQ_ON_ERROR_SKIP);
+    CU_ASSERT_EQUAL(out.library_bytes, 12345);
     CU_ASSERT(out.memory == UINT64_C(1) << 40 && out.output.how == BQ_OUTPUT_DIRECT);
     CHECK_TEXT(out.output.work, in.output.work);
     CHECK_TEXT(out.output.file, in.output.file);

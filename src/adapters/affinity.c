@@ -1,6 +1,7 @@
 #include "adapters/affinity.h"
 
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -33,6 +34,11 @@ static void set_slice(uint64_t slice)
     attr.nice = getpriority(PRIO_PROCESS, 0);
     if (sched_getscheduler(0) == SCHED_OTHER)
         syscall(SYS_sched_setattr, 0, &attr, 0);
+}
+
+void bq_affinity_cores_only(void)
+{
+    setenv("HWLOC_PLUGINS_PATH", "/dev/null", 0);
 }
 
 void bq_affinity_answer_fast(void)

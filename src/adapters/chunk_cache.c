@@ -70,24 +70,39 @@ static struct bq_cached_chunk *find(struct bq_chunk_cache *cache, uint64_t numbe
     return oldest;
 }
 
+/* With the lock held: the chunk, or NULL when it must be waited for. */
+static struct bq_cached_chunk *take(struct bq_chunk_cache *cache, uint64_t number, bool *is_new)
+{
+    struct bq_cached_chunk *c = find(cache, number);
+    bool is_there = c && c->state != EMPTY && c->number == number;
+    if (!c || (is_there && c->state == FILLING))
+        return NULL;
+    *is_new = !is_there;
+    c->number = number;
+    c->used = ++cache->n_gets;
+    c->n_holders++;
+    c->state = is_there ? FULL : FILLING;
+    return c;
+}
+
 struct bq_cached_chunk *bq_chunk_cache_get(struct bq_chunk_cache *cache, uint64_t number,
                                            bool *is_new)
 {
+    struct bq_cached_chunk *chunk;
     pthread_mutex_lock(&cache->lock);
-    for (;;) {
-        struct bq_cached_chunk *c = find(cache, number);
-        bool is_there = c && c->state != EMPTY && c->number == number;
-        if (c && !(is_there && c->state == FILLING)) {
-            *is_new = !is_there;
-            c->number = number;
-            c->used = ++cache->n_gets;
-            c->n_holders++;
-            c->state = is_there ? FULL : FILLING;
-            pthread_mutex_unlock(&cache->lock);
-            return c;
-        }
+    while (!(chunk = take(cache, number, is_new)))
         pthread_cond_wait(&cache->changed, &cache->lock);
-    }
+    pthread_mutex_unlock(&cache->lock);
+    return chunk;
+}
+
+struct bq_cached_chunk *bq_chunk_cache_try(struct bq_chunk_cache *cache, uint64_t number,
+                                           bool *is_new)
+{
+    pthread_mutex_lock(&cache->lock);
+    struct bq_cached_chunk *chunk = take(cache, number, is_new);
+    pthread_mutex_unlock(&cache->lock);
+    return chunk;
 }
 
 void *bq_cached_chunk_data(struct bq_cached_chunk *chunk)

@@ -23,6 +23,9 @@ size_t bq_chunk_cache_memory(unsigned n, size_t chunk_bytes);
  * bq_chunk_cache_filled; who else wants it waits for that. Never NULL. */
 struct bq_cached_chunk *bq_chunk_cache_get(struct bq_chunk_cache *cache, uint64_t number,
                                            bool *is_new);
+/* The same without waiting: NULL when another thread fills it, or no buffer is free. */
+struct bq_cached_chunk *bq_chunk_cache_try(struct bq_chunk_cache *cache, uint64_t number,
+                                           bool *is_new);
 void *bq_cached_chunk_data(struct bq_cached_chunk *chunk);
 
 /* is_good false: it could not be decoded; the next who wants it will try again. */

@@ -91,14 +91,28 @@ size_t codec_most_between(size_t chunk_bytes)
     return 2 * chunk_bytes + ((size_t)64 << 10);
 }
 
+/* Whether a filter gets bytes whose number is not known: there is a compressor before it. */
+static bool has_unknown(const struct bq_filters *filters)
+{
+    bool is_compressed = false;
+    for (uint32_t i = 0; i < filters->n; i++) {
+        enum codec_kind kind = codec_kind(&filters->list[i]);
+        if (is_compressed && kind != CODEC_ADDS_SUM)
+            return true;
+        is_compressed |= kind == CODEC_COMPRESSES;
+    }
+    return false;
+}
+
 size_t bq_codec_memory(size_t chunk_bytes, const struct bq_filters *filters)
 {
     if (chunk_bytes > SIZE_MAX / 64)
         return SIZE_MAX / 4;
-    size_t contexts = 0, n_compressors = 0;
+    size_t contexts = 0, between = chunk_bytes + CODEC_SUM * BQ_MAX_FILTERS;
+    if (has_unknown(filters))
+        between = codec_most_between(chunk_bytes);
     for (uint32_t i = 0; i < filters->n; i++) {
         const struct bq_filter *filter = &filters->list[i];
-        n_compressors += codec_kind(filter) == CODEC_COMPRESSES;
         switch (filter->id) {
         case BQ_FILTER_DEFLATE:
             contexts += codec_deflate_memory(codec_value(filter, 0));
@@ -107,7 +121,7 @@ size_t bq_codec_memory(size_t chunk_bytes, const struct bq_filters *filters)
             contexts += sizeof(uint32_t) << CODEC_LZF_LOG;
             break;
         case BQ_FILTER_BITSHUFFLE: /* a foreign stream may be one block */
-            contexts += 2 * chunk_bytes;
+            contexts += 2 * between;
             if (codec_value(filter, 4) == 3)
                 contexts += codec_zstd_memory(codec_value(filter, 5), chunk_bytes);
             break;
@@ -118,8 +132,5 @@ size_t bq_codec_memory(size_t chunk_bytes, const struct bq_filters *filters)
             break;
         }
     }
-    size_t between = chunk_bytes + CODEC_SUM * BQ_MAX_FILTERS;
-    if (n_compressors > 1)
-        between = codec_most_between(chunk_bytes);
     return sizeof(struct bq_codec) + contexts + (filters->n > 2 ? 2 : 1) * (between + 64) + 1024;
 }

@@ -18,11 +18,12 @@ struct bq_direct; /* a way into that work file beside HDF5 */
 struct bq_shards; /* a folder of work files, one a kitchen */
 
 struct bq_input_info {
-    enum bq_type type;     /* as elements arrive in memory */
-    struct bq_space space; /* a scalar dataset is one of rank 1, extent 1 */
-    struct bq_space chunk; /* of the file's layout; rank 0: contiguous or compact */
-    char stored[96];       /* for people: "float32 big-endian, shuffle + deflate 4" */
-    uint64_t stored_bytes; /* in the file */
+    enum bq_type type;      /* as elements arrive in memory */
+    struct bq_space space;  /* a scalar dataset is one of rank 1, extent 1 */
+    struct bq_space chunk;  /* of the file's layout; rank 0: contiguous or compact */
+    char stored[96];        /* for people: "float32 big-endian, shuffle + deflate 4" */
+    uint64_t stored_bytes;  /* in the file */
+    uint64_t library_bytes; /* of memory, when only the library can read it */
     bool is_scalar, is_compressed;
     char by_library[80];                /* why only the HDF5 library can read it; "": cooks can */
     uint64_t file_bytes, file_mtime_ns; /* to see whether two kitchens open the same file */
@@ -47,9 +48,6 @@ int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t
 enum bq_fetch { BQ_FETCHED, BQ_FETCH_WOULD_WAIT, BQ_FETCH_FAILED };
 enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block, bool may_wait,
                              struct bq_stored *stored, void *data, struct bq_error *err);
-
-/* Most bytes of decoded chunks that HDF5 keeps for a dataset that only it can read. */
-#define BQ_INPUT_CACHE (UINT64_C(64) << 20)
 
 /* What tells this file from another with the same name on another machine: its size, its time and
  * samples of its contents, hashed. */

@@ -188,9 +188,10 @@ static const H5FD_class_t without_lock = DRIVER(NULL, NULL);
 
 /* -- what the store calls ----------------------------------------------------------------- */
 
+static hid_t registered[2]; /* 0: not yet; guarded by the store's lock, as the library is */
+
 hid_t store_driver_access(bool wants_lock)
 {
-    static hid_t registered[2]; /* 0: not yet; guarded by the store's lock, as the library is */
     hid_t *driver = &registered[wants_lock];
     if (*driver <= 0)
         *driver = H5FDregister(wants_lock ? &with_lock : &without_lock);
@@ -205,7 +206,10 @@ hid_t store_driver_access(bool wants_lock)
 struct store_driver *store_driver_of(hid_t file)
 {
     void *handle = NULL;
-    return H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 ? NULL : handle;
+    hid_t access = H5Fget_access_plist(file), driver = access < 0 ? -1 : H5Pget_driver(access);
+    bool is_ours = driver > 0 && (driver == registered[0] || driver == registered[1]);
+    store_release(access);
+    return is_ours && H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) >= 0 ? handle : NULL;
 }
 
 int store_driver_fd(const struct store_driver *driver)

@@ -18,7 +18,8 @@ struct store_driver;
  * program writes, as HDF5's own driver does. */
 hid_t store_driver_access(bool wants_lock);
 
-/* The driver of a file that was opened with that list. */
+/* The driver of a file that was opened with that list, or by a link from such a file; NULL: of
+ * another. */
 struct store_driver *store_driver_of(hid_t file);
 
 /* Stays open as long as the file. */

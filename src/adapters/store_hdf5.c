@@ -175,8 +175,8 @@ hid_t store_select(hid_t space, const struct bq_space *whole, bool is_scalar,
  *
  * The last number prefers to drop chunks that were read in full. It must be below 1: at 1 HDF5 1.10
  * drops no others, and the cache grows without bound when chunks are read in part. */
-void store_set_cache(hid_t access, const struct bq_space *space, const struct bq_space *chunk,
-                     size_t element)
+size_t store_set_cache(hid_t access, const struct bq_space *space, const struct bq_space *chunk,
+                       size_t element)
 {
     static const size_t slots[] = {521, 5209, 52081}; /* prime; about ten per chunk */
     const double least = 1 << 20, most = 64 << 20, hdf5_limit = 4294967295.;
@@ -187,10 +187,11 @@ void store_set_cache(hid_t access, const struct bq_space *space, const struct bq
             row *= (double)((space->extent[i] + chunk->extent[i] - 1) / chunk->extent[i]);
     }
     if (chunk->rank == 0 || bytes < 1 || bytes > hdf5_limit)
-        return;
+        return 0;
     double keep = bytes * (row > 4 ? row : 4);
     keep = keep > most ? most : keep < least ? least : keep;
     keep = keep < bytes ? bytes : keep;
     double n = keep / bytes;
     H5Pset_chunk_cache(access, slots[n < 50 ? 0 : n < 500 ? 1 : 2], (size_t)keep, 0.75);
+    return (size_t)(keep + 3 * bytes); /* and while a chunk passes through its filters */
 }

@@ -16,6 +16,7 @@
 struct copying {
     hid_t to;
     bool same_type, is_scale_to_array; /* an input that is a scale itself: its copy shall be none */
+    bool loses_axes;                   /* not every axis has the input's scales */
     struct bq_error *err;
     bool has_failed;
 };
@@ -24,9 +25,13 @@ static bool is_dropped(const struct copying *copying, const char *name)
 {
     if (copying->is_scale_to_array && (strcmp(name, "CLASS") == 0 || strcmp(name, "NAME") == 0))
         return true;
-    /* netCDF wants this one to have the type of its variable. */
     if (strcmp(name, "_NCProperties") == 0) /* which netCDF library wrote the file: none did */
         return true;
+    /* netCDF's numbers of the dimensions: it refuses a file that has some without the scales. */
+    if (copying->loses_axes &&
+        (strcmp(name, "_Netcdf4Coordinates") == 0 || strcmp(name, "_Netcdf4Dimid") == 0))
+        return true;
+    /* netCDF wants this one to have the type of its variable. */
     return !copying->same_type && strcmp(name, "_FillValue") == 0;
 }
 
@@ -84,7 +89,9 @@ static int copy_attributes(hid_t from, struct copying *copying)
     /* In the order of creation where the input knows it: netCDF shows them so. */
     unsigned order = 0;
     hsize_t at = 0;
-    hid_t creation = H5Iget_type(from) == H5I_DATASET ? H5Dget_create_plist(from) : -1;
+    hid_t creation = H5Iget_type(from) == H5I_DATASET ? H5Dget_create_plist(from)
+                     : H5Iget_type(from) == H5I_GROUP ? H5Gget_create_plist(from)
+                                                      : -1;
     if (creation >= 0)
         H5Pget_attr_creation_order(creation, &order);
     store_release(creation);
@@ -116,16 +123,31 @@ static bool is_scale(hid_t dataset)
     return is_it;
 }
 
+/* Whether an axis of the input has scales that the output has not, or none at all. */
+static bool loses_axes(hid_t from, hid_t to)
+{
+    hid_t space = H5Dget_space(from), other = H5Dget_space(to);
+    int rank = H5Sget_simple_extent_ndims(space);
+    bool loses = rank != H5Sget_simple_extent_ndims(other);
+    for (int axis = 0; axis < rank && !loses; axis++) {
+        int n = H5DSget_num_scales(from, (unsigned)axis);
+        loses = n <= 0 || n != H5DSget_num_scales(to, (unsigned)axis);
+    }
+    store_release(other);
+    store_release(space);
+    return loses;
+}
+
 int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error *err)
 {
-    struct copying copying = {to, same_type, is_scale(from), err, false};
+    struct copying copying = {to, same_type, is_scale(from), loses_axes(from, to), err, false};
     return copy_attributes(from, &copying);
 }
 
 int store_copy_file_attributes(hid_t from, hid_t to, struct bq_error *err)
 {
     hid_t root = H5Gopen2(from, "/", H5P_DEFAULT), copy = H5Gopen2(to, "/", H5P_DEFAULT);
-    struct copying copying = {copy, true, false, err, false};
+    struct copying copying = {copy, true, false, false, err, false};
     int rc = root < 0 || copy < 0
                  ? store_fail(err, BQ_EXIT_FAILED, NULL, "the attributes of the file")
                  : copy_attributes(root, &copying);
@@ -139,7 +161,6 @@ int store_copy_file_attributes(hid_t from, hid_t to, struct bq_error *err)
 struct attaching {
     hid_t file, dataset;
     const char *path; /* of the dataset */
-    uint64_t extent;  /* of the axis */
     struct bq_error *err;
     bool has_failed;
 };
@@ -158,7 +179,7 @@ static hid_t scale_in_output(struct attaching *attaching, hid_t scale, const cha
     hid_t links = H5Pcreate(H5P_LINK_CREATE), how = H5Pcreate(H5P_OBJECT_COPY), copy = -1;
     H5Pset_create_intermediate_group(links, 1);
     H5Pset_copy_object(how, H5O_COPY_WITHOUT_ATTR_FLAG);
-    struct copying copying = {-1, true, false, attaching->err, false};
+    struct copying copying = {-1, true, false, false, attaching->err, false};
     if (H5Ocopy(scale, ".", attaching->file, path, how, links) < 0 ||
         (copy = H5Dopen2(attaching->file, path, H5P_DEFAULT)) < 0) {
         store_fail(attaching->err, BQ_EXIT_FAILED, NULL, "dimension scale '%s'", path);
@@ -172,13 +193,13 @@ static hid_t scale_in_output(struct attaching *attaching, hid_t scale, const cha
     return copy;
 }
 
-static bool fits_axis(hid_t scale, uint64_t extent)
+static uint64_t length_of(hid_t scale)
 {
-    hsize_t own[H5S_MAX_RANK];
+    hsize_t own[H5S_MAX_RANK] = {0};
     hid_t space = H5Dget_space(scale);
     int rank = space < 0 ? -1 : H5Sget_simple_extent_dims(space, own, NULL);
     store_release(space);
-    return rank > 0 && own[0] == extent; /* a scale of text may have the letters as second axis */
+    return rank > 0 ? own[0] : 0; /* a scale of text may have the letters as second axis */
 }
 
 static herr_t attach_scale(hid_t input, unsigned axis, hid_t scale, void *data)
@@ -188,14 +209,14 @@ static herr_t attach_scale(hid_t input, unsigned axis, hid_t scale, void *data)
     size_t own = strlen(attaching->path);
     ssize_t length = H5Iget_name(scale, path, sizeof path);
     (void)input;
-    if (length <= 0 || (size_t)length >= sizeof path || !fits_axis(scale, attaching->extent))
+    if (length <= 0 || (size_t)length >= sizeof path)
         return 0;
     /* Where the output itself is, or would have to be a group, no scale can be. */
     if (strncmp(path, attaching->path, own) == 0 && (path[own] == 0 || path[own] == '/'))
         return 0;
     hid_t copy = scale_in_output(attaching, scale, path);
     if (copy >= 0 && !attaching->has_failed && is_scale(copy) &&
-        fits_axis(copy, attaching->extent) &&
+        length_of(copy) == length_of(scale) &&
         H5DSattach_scale(attaching->dataset, copy, axis) < 0) {
         store_fail(attaching->err, BQ_EXIT_FAILED, NULL, "dimension scale '%s'", path);
         attaching->has_failed = true;
@@ -207,13 +228,14 @@ static herr_t attach_scale(hid_t input, unsigned axis, hid_t scale, void *data)
 int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, const char *path,
                       const struct bq_space *space, struct bq_error *err)
 {
-    struct attaching attaching = {file, dataset, path, 0, err, false};
+    struct attaching attaching = {file, dataset, path, err, false};
     if (like->is_scalar || like->info.space.rank != space->rank)
         return 0;
     for (int axis = 0; axis < space->rank && !attaching.has_failed; axis++) {
-        /* A scale that cannot be found in the input (it was deleted) is passed over. */
-        attaching.extent = space->extent[axis];
-        if (H5DSget_num_scales(like->dataset, (unsigned)axis) > 0)
+        /* Its scales fit an axis that has the length of the input's; they may be longer themselves:
+         * netCDF's unlimited ones. One that cannot be found (it was deleted) is passed over. */
+        if (space->extent[axis] == like->info.space.extent[axis] &&
+            H5DSget_num_scales(like->dataset, (unsigned)axis) > 0)
             H5DSiterate_scales(like->dataset, (unsigned)axis, NULL, attach_scale, &attaching);
     }
     return attaching.has_failed ? -1 : 0;

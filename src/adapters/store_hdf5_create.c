@@ -92,21 +92,27 @@ static int keep_fill_value(const struct bq_output_spec *spec, hid_t like_creatio
     return H5Pset_fill_value(creation, to, here) < 0 ? -1 : 0;
 }
 
-/* How far the dataset may grow: as its input. What is not chunked cannot. */
-static void set_most(const struct bq_output_spec *spec, bool is_chunked, hsize_t *most)
+/* How far the dataset may grow: as its input. What is neither chunked nor virtual cannot. */
+static void set_most(const struct bq_output_spec *spec, bool can_grow, hsize_t *most)
 {
     for (int i = 0; i < spec->space.rank; i++)
         most[i] = spec->space.extent[i];
-    if (is_chunked && spec->like && !spec->like->is_scalar &&
+    if (can_grow && spec->like && !spec->like->is_scalar &&
         spec->like->info.space.rank == spec->space.rank &&
         memcmp(spec->like->info.space.extent, spec->space.extent,
                (size_t)spec->space.rank * sizeof *spec->space.extent) == 0)
         H5Sget_simple_extent_dims(spec->like->space, NULL, most);
 }
 
+/* Not when an axis is and stays empty: HDF5 wants chunks that fit in. */
 static bool is_chunked(const struct bq_output_spec *spec)
 {
-    return spec->chunk.rank > 0 && bq_space_elements(&spec->space) > 0;
+    hsize_t most[BQ_MAX_RANK];
+    bool is_possible = spec->chunk.rank > 0;
+    set_most(spec, true, most);
+    for (int i = 0; i < spec->chunk.rank; i++)
+        is_possible &= most[i] > 0;
+    return is_possible;
 }
 
 static hid_t make_space(const struct bq_output_spec *spec, bool is_scalar)
@@ -114,7 +120,7 @@ static hid_t make_space(const struct bq_output_spec *spec, bool is_scalar)
     hsize_t extent[BQ_MAX_RANK], most[BQ_MAX_RANK];
     for (int i = 0; i < spec->space.rank; i++)
         extent[i] = spec->space.extent[i];
-    set_most(spec, is_chunked(spec), most);
+    set_most(spec, is_chunked(spec) || spec->parts, most);
     return is_scalar ? H5Screate(H5S_SCALAR) : H5Screate_simple(spec->space.rank, extent, most);
 }
 
@@ -140,23 +146,37 @@ static int set_parts(const struct bq_output_spec *spec, hid_t creation)
     return rc;
 }
 
-static int set_filters(const struct bq_filters *filters, hid_t creation)
+/* Values that HDF5 and plug-ins fill in when a dataset is created; ours do not. bytes: of a stored
+ * chunk before the filters. */
+static void complete(struct bq_filter *filter, uint64_t bytes)
+{
+    if (filter->id == BQ_FILTER_SHUFFLE) {
+        filter->n_values = 0;
+    } else if (filter->id == BQ_FILTER_LZF && filter->n_values == 0 && bytes <= UINT32_MAX) {
+        /* Versions of h5py's filter and of the format, and what a reader needs room for. */
+        filter->n_values = 3;
+        filter->values[0] = 4;
+        filter->values[1] = 0x105;
+        filter->values[2] = (uint32_t)bytes;
+    }
+}
+
+static int set_filters(const struct bq_filters *filters, uint64_t bytes, hid_t creation)
 {
     for (uint32_t i = 0; i < filters->n; i++) {
-        const struct bq_filter *filter = &filters->list[i];
-        store_want_filter(filter->id);
-        /* HDF5 fills in what shuffle needs to know when the dataset is created. */
-        bool is_shuffle = filter->id == BQ_FILTER_SHUFFLE;
-        if (H5Pset_filter(creation, (H5Z_filter_t)filter->id, H5Z_FLAG_OPTIONAL,
-                          is_shuffle ? 0 : filter->n_values,
-                          is_shuffle ? NULL : filter->values) < 0)
+        struct bq_filter filter = filters->list[i];
+        store_want_filter(filter.id);
+        complete(&filter, bytes);
+        if (H5Pset_filter(creation, (H5Z_filter_t)filter.id, H5Z_FLAG_OPTIONAL, filter.n_values,
+                          filter.values) < 0)
             return -1;
     }
     return 0;
 }
 
 /* Layout, filters, fill value. No times: equal runs shall make equal files. */
-static int set_creation(const struct bq_output_spec *spec, hid_t creation, struct bq_space *chunk)
+static int set_creation(const struct bq_output_spec *spec, hid_t type, hid_t creation,
+                        struct bq_space *chunk)
 {
     hsize_t extent[BQ_MAX_RANK], most[BQ_MAX_RANK];
     if (H5Pset_obj_track_times(creation, false) < 0)
@@ -171,11 +191,8 @@ static int set_creation(const struct bq_output_spec *spec, hid_t creation, struc
     }
     if (is_chunked(spec) && H5Pset_chunk(creation, chunk->rank, extent) < 0)
         return -1;
-    if (is_chunked(spec) && set_filters(&spec->filters, creation) < 0)
-        return -1;
-    /* Space for everything at once, and nothing written there: every number will be. */
-    if (spec->how == BQ_OUTPUT_DIRECT && (H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) < 0 ||
-                                          H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0))
+    if (is_chunked(spec) &&
+        set_filters(&spec->filters, bq_space_elements(chunk) * H5Tget_size(type), creation) < 0)
         return -1;
     if (spec->fill && H5Pset_fill_value(creation, store_memory_type(spec->type), spec->fill) < 0)
         return -1;
@@ -192,6 +209,25 @@ static int set_creation(const struct bq_output_spec *spec, hid_t creation, struc
     return rc;
 }
 
+/* Space for everything at once, and nothing written there: every number will be. HDF5 would write
+ * the fill value everywhere first, when there is one, and has to where the dataset may grow: then
+ * what lies behind its edge, and new chunks, must hold that value. */
+static int set_allocation(const struct bq_output_spec *spec, hid_t creation)
+{
+    hsize_t most[BQ_MAX_RANK];
+    bool may_grow = false;
+    if (spec->how != BQ_OUTPUT_DIRECT)
+        return 0;
+    set_most(spec, is_chunked(spec), most);
+    for (int i = 0; i < spec->space.rank; i++)
+        may_grow |= most[i] > spec->space.extent[i];
+    bool is_never = store_has_fill_value(creation) && !may_grow;
+    return H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) < 0 ||
+                   (is_never && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0)
+               ? -1
+               : 0;
+}
+
 static int make_dataset(struct bq_output *output, const struct bq_output_spec *spec,
                         struct bq_error *err)
 {
@@ -202,7 +238,7 @@ static int make_dataset(struct bq_output *output, const struct bq_output_spec *s
     if (type < 0)
         goto out;
     if (H5Pset_create_intermediate_group(links, 1) < 0 ||
-        set_creation(spec, creation, &chunk) < 0) {
+        set_creation(spec, type, creation, &chunk) < 0 || set_allocation(spec, creation) < 0) {
         store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot be set up", output->where);
         goto out;
     }
@@ -236,10 +272,11 @@ static void settle_how(struct bq_output *output, const struct bq_output_spec *sp
         for (int i = 0; i < info.chunk.rank; i++)
             info.chunk.extent[i] = extent[i];
     }
-    store_release(creation);
     uint64_t address = 0;
     hid_t type = H5Dget_type(output->dataset);
     store_describe_layout(output->dataset, type, &info, &output->layout, &address, why, sizeof why);
+    store_fill_value(creation, spec->type, output->layout.fill); /* whenever HDF5 would write it */
+    store_release(creation);
     store_release(type);
     output->how = output->layout.storage == BQ_STORAGE_OTHER ||
                           (spec->how == BQ_OUTPUT_DIRECT && output->layout.filters.n) ||
@@ -262,19 +299,36 @@ static int keep_of_input(struct bq_output *output, const struct bq_output_spec *
     return 0;
 }
 
+/* The order of attributes and links is kept where the input's file keeps it: netCDF wants that. */
+static void keep_order(const struct bq_input *like, hid_t creation)
+{
+    unsigned order = 0;
+    hid_t root = like ? H5Gopen2(like->file, "/", H5P_DEFAULT) : -1;
+    hid_t theirs = root < 0 ? -1 : H5Gget_create_plist(root);
+    if (theirs >= 0 && H5Pget_attr_creation_order(theirs, &order) >= 0 && order)
+        H5Pset_attr_creation_order(creation, order);
+    if (theirs >= 0 && H5Pget_link_creation_order(theirs, &order) >= 0 && order)
+        H5Pset_link_creation_order(creation, order);
+    store_release(theirs);
+    store_release(root);
+}
+
 int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
                     struct bq_error *err)
 {
     struct bq_input *like = spec->like;
+    hid_t creation = H5Pcreate(H5P_FILE_CREATE);
+    keep_order(like, creation);
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     /* Stored chunks begin with a page: two machines never write into the same one. */
     if (spec->how == BQ_OUTPUT_DIRECT)
         H5Pset_alignment(access, ALIGNED_FROM, PAGE);
-    output->file = H5Fcreate(output->work.path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    output->file = H5Fcreate(output->work.path, H5F_ACC_TRUNC, creation, access);
     if (output->file < 0)
         store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot create", spec->file);
     store_release(access);
+    store_release(creation);
     if (output->file < 0 || make_dataset(output, spec, err) != 0)
         return -1;
     settle_how(output, spec);

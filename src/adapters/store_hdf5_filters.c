@@ -41,7 +41,8 @@ static size_t filter_bytes(unsigned id, unsigned flags, size_t n_values, const u
         return 0;
     filter->id = id;
     filter->n_values = (uint32_t)n_values;
-    memcpy(filter->values, values, n_values * sizeof *values);
+    if (n_values)
+        memcpy(filter->values, values, n_values * sizeof *values);
     bool is_reading = flags & H5Z_FLAG_REVERSE;
     size_t size = is_reading ? decoded_size(filter, *buffer, n) : bq_codec_bound(&filters, n);
     if (size == 0 || size > UINT32_MAX) /* HDF5 keeps chunks below 4 GiB */

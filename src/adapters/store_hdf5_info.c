@@ -11,6 +11,8 @@
 #include "base/heap.h"
 #include "base/text.h"
 
+#define MOST_BYTES 32 /* of a stored number; real ones have 16 at most */
+
 /* -- types -------------------------------------------------------------------------------- */
 
 /* What a dataset that is not numeric holds; NULL for a numeric one. */
@@ -57,13 +59,39 @@ hid_t store_number_type(hid_t stored, const char *where, struct bq_error *err)
     hid_t type = class == H5T_ENUM ? H5Tget_super(stored) : H5Tcopy(stored);
     if (type < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot see its type", where);
-    return type;
+    if (H5Tget_size(type) == H5Tget_size(stored))
+        return type;
+    store_release(type);
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s: the file is damaged: its enum differs in size from its numbers", where);
+}
+
+/* Whether all bits of a number lie inside of it. HDF5 1.10 does not look, and would reach for those
+ * that do not. */
+static bool is_sound(hid_t number)
+{
+    size_t sign, exponent, exponent_size, mantissa, mantissa_size;
+    size_t size = H5Tget_size(number), bits = H5Tget_precision(number);
+    int offset = H5Tget_offset(number);
+    if (size == 0 || size > MOST_BYTES || bits == 0 || bits > 8 * size || offset < 0 ||
+        (size_t)offset > 8 * size - bits)
+        return false;
+    return H5Tget_class(number) != H5T_FLOAT ||
+           (H5Tget_fields(number, &sign, &exponent, &exponent_size, &mantissa, &mantissa_size) >=
+                0 &&
+            sign < bits && exponent < bits && exponent_size > 0 &&
+            exponent_size <= bits - exponent && mantissa < bits && mantissa_size > 0 &&
+            mantissa_size <= bits - mantissa);
 }
 
 /* The type in memory: the narrowest that holds every value of the stored one (long double: double).
  */
 static int native_type(hid_t number, const char *where, enum bq_type *type, struct bq_error *err)
 {
+    if (!is_sound(number))
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "%s: the file is damaged: its numbers have bits outside of their bytes",
+                       where);
     if (H5Tget_class(number) == H5T_FLOAT) {
         *type = H5Tget_size(number) <= 4 ? BQ_F32 : BQ_F64;
         return 0;

@@ -38,8 +38,6 @@ static int look_at_file(struct bq_input *input, struct bq_error *err)
             "%s: is a classic netCDF file, not HDF5; `nccopy -k nc4 OLD NEW` converts it", name);
     input->device = st.st_dev;
     input->inode = st.st_ino;
-    input->info.file_bytes = (uint64_t)st.st_size;
-    input->info.file_mtime_ns = store_mtime(&st);
     return 0;
 }
 
@@ -53,15 +51,30 @@ static int open_file(struct bq_input *input, bool wants_lock, struct bq_error *e
     if (input->file < 0)
         store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", name);
     store_release(access);
-    if (input->file >= 0) {
-        input->driver = store_driver_of(input->file);
-        input->fd = store_driver_fd(input->driver);
+    if (input->file >= 0)
         return 0;
-    }
     if (err && strstr(err->text, "truncated file"))
         strncat(err->text, "; is the copy of it complete?",
                 sizeof err->text - strlen(err->text) - 1);
     return -1;
+}
+
+/* The file in which the dataset lies: another one behind a link to it. */
+static int find_driver(struct bq_input *input, struct bq_error *err)
+{
+    struct stat st;
+    hid_t file = H5Iget_file_id(input->dataset);
+    input->driver = file < 0 ? NULL : store_driver_of(file);
+    store_release(file); /* stays open as long as the dataset */
+    if (!input->driver)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: its file was opened in another way", input->where);
+    input->fd = store_driver_fd(input->driver);
+    if (fstat(input->fd, &st) != 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: cannot look at its file: %s", input->where,
+                       strerror(errno));
+    input->info.file_bytes = (uint64_t)st.st_size;
+    input->info.file_mtime_ns = store_mtime(&st);
+    return 0;
 }
 
 /* Whether the first element can be read: a chunk may have been stored without an optional filter.
@@ -83,11 +96,25 @@ static bool can_read_first(const struct bq_input *input)
     return can;
 }
 
+/* Whatever the datasets behind a virtual one went through; they are opened when they are read. */
+static void want_all_filters(void)
+{
+    static const uint32_t ids[] = {
+#define FILTER_ID(code, id, name) id,
+        BQ_FILTERS(FILTER_ID)
+#undef FILTER_ID
+    };
+    for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
+        store_want_filter(ids[i]);
+}
+
 /* A filter that is not there would fail every chunk; better to say so at once. */
 static int check_filters(const struct bq_input *input, struct bq_error *err)
 {
     hid_t creation = H5Dget_create_plist(input->dataset);
     int n = creation < 0 ? 0 : H5Pget_nfilters(creation), rc = 0;
+    if (H5Pget_layout(creation) == H5D_VIRTUAL)
+        want_all_filters();
     for (int i = 0; i < n && rc == 0; i++) {
         char name[64] = "";
         unsigned flags;
@@ -129,7 +156,8 @@ static int choose_types(struct bq_input *input, const char *field, struct bq_err
 static int open_again(struct bq_input *input, const char *path, struct bq_error *err)
 {
     hid_t access = H5Pcreate(H5P_DATASET_ACCESS), type = H5Dget_type(input->dataset);
-    store_set_cache(access, &input->info.space, &input->info.chunk, H5Tget_size(type));
+    input->info.library_bytes =
+        store_set_cache(access, &input->info.space, &input->info.chunk, H5Tget_size(type));
     store_release(type);
     store_release(input->dataset);
     input->dataset = H5Dopen2(input->file, path, access);
@@ -165,7 +193,9 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
     input->dataset = H5Dopen2(input->file, path, H5P_DEFAULT);
     if (input->dataset < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
-    if (choose_types(input, field, err) != 0 || open_again(input, path, err) != 0)
+    if (choose_types(input, field, err) != 0 || open_again(input, path, err) != 0 ||
+        find_driver(input, err) != 0 ||
+        store_check_size(input->dataset, &input->info, input->where, err) != 0)
         return -1;
     input->space = H5Dget_space(input->dataset);
     if (input->space < 0)
@@ -173,6 +203,8 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
     input->leaves_holes = leaves_holes(input->dataset);
     store_describe_layout(input->dataset, input->stored, &input->info, &input->layout,
                           &input->address, input->info.by_library, sizeof input->info.by_library);
+    if (input->layout.storage != BQ_STORAGE_OTHER)
+        input->info.library_bytes = 0; /* nothing is read through the library */
     return check_filters(input, err);
 }
 

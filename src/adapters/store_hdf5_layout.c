@@ -68,16 +68,26 @@ static bool describe_filters(hid_t creation, struct bq_filters *filters, char *w
     return true;
 }
 
+void store_fill_value(hid_t creation, enum bq_type type, unsigned char *fill)
+{
+    if (!store_has_fill_value(creation) ||
+        H5Pget_fill_value(creation, store_memory_type(type), fill) < 0)
+        memset(fill, 0, 8);
+}
+
+bool store_has_fill_value(hid_t creation)
+{
+    H5D_fill_value_t state;
+    return H5Pfill_value_defined(creation, &state) >= 0 && state == H5D_FILL_VALUE_USER_DEFINED;
+}
+
 /* The value of what was never written, 0 when the file gives none, or says that none is ever put
  * there: H5Dread leaves such elements as they are. */
 static void describe_fill(hid_t creation, enum bq_type type, unsigned char *fill)
 {
-    H5D_fill_value_t state;
     H5D_fill_time_t time;
-    if (H5Pfill_value_defined(creation, &state) >= 0 && state == H5D_FILL_VALUE_USER_DEFINED &&
-        H5Pget_fill_time(creation, &time) >= 0 && time != H5D_FILL_TIME_NEVER &&
-        H5Pget_fill_value(creation, store_memory_type(type), fill) < 0)
-        memset(fill, 0, 8);
+    if (H5Pget_fill_time(creation, &time) >= 0 && time != H5D_FILL_TIME_NEVER)
+        store_fill_value(creation, type, fill);
 }
 
 static enum bq_storage describe(hid_t dataset, hid_t stored, const struct bq_input_info *info,
@@ -136,4 +146,27 @@ void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_in
     why[0] = 0;
     layout->storage = describe(dataset, stored, info, creation, layout, address, why, size);
     store_release(creation);
+}
+
+int store_check_size(hid_t dataset, const struct bq_input_info *info, const char *where,
+                     struct bq_error *err)
+{
+    hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
+    H5D_layout_t kind = H5Pget_layout(creation);
+    H5D_space_status_t status = H5D_SPACE_STATUS_NOT_ALLOCATED;
+    H5Dget_space_status(dataset, &status);
+    bool is_one_piece =
+        status == H5D_SPACE_STATUS_ALLOCATED &&
+        (kind == H5D_COMPACT || (kind == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0));
+    uint64_t n = bq_space_elements(&info->space), bytes;
+    bool is_huge = __builtin_mul_overflow(n, H5Tget_size(type), &bytes);
+    store_release(type);
+    store_release(creation);
+    if (!is_one_piece || (!is_huge && bytes <= info->stored_bytes))
+        return 0;
+    return bq_fail(
+        err, BQ_EXIT_USAGE,
+        "%s: the file is damaged: %llu elements cannot lie in the %llu bytes that it has "
+        "for them",
+        where, (unsigned long long)n, (unsigned long long)info->stored_bytes);
 }

@@ -102,8 +102,8 @@ const char *store_position(const uint64_t *offset, int rank, char *out, size_t s
 
 /* Sizes the chunk cache in a dataset access list for datasets that are cut differently by the job
  * than in the file. */
-void store_set_cache(hid_t access, const struct bq_space *space, const struct bq_space *chunk,
-                     size_t element);
+size_t store_set_cache(hid_t access, const struct bq_space *space, const struct bq_space *chunk,
+                       size_t element);
 
 /* "file:/dataset", to be given to bq_free. */
 char *store_where(const char *file, const char *dataset);
@@ -169,6 +169,15 @@ int store_describe(hid_t dataset, hid_t stored, const char *where, struct bq_inp
  * of a contiguous dataset's first element. */
 void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_info *info,
                            struct bq_layout *layout, uint64_t *address, char *why, size_t size);
+
+/* The fill value that a creation list gives, as a native number (8 bytes); 0 when it gives none. */
+void store_fill_value(hid_t creation, enum bq_type type, unsigned char *fill);
+bool store_has_fill_value(hid_t creation);
+
+/* Fails when the bytes of a dataset that lies in one piece are fewer than its numbers need:
+ * HDF5 1.10 would read what lies behind them, in the file or in memory. */
+int store_check_size(hid_t dataset, const struct bq_input_info *info, const char *where,
+                     struct bq_error *err);
 
 /* The error for a path that is no dataset: says what is there, and the nearest right name. */
 int store_not_there(hid_t file, const char *file_name, const char *path, struct bq_error *err);

@@ -171,6 +171,12 @@ struct bq_output *bq_shard_create(const char *folder, uint32_t shard, const char
                                   .number = &layout->number,
                                   .fill = layout->fill};
     struct bq_output *output = bq_output_create(&spec, err);
+    /* What was encoded for another shape would be placed all the same. */
+    if (output && memcmp(&output->layout.chunk, &layout->chunk, sizeof layout->chunk) != 0) {
+        bq_fail(err, BQ_EXIT_FAILED, "%s: its chunks are not the coordinator's", file);
+        bq_output_discard(output);
+        output = NULL;
+    }
     bq_free(file);
     return output;
 }

@@ -95,6 +95,11 @@ const char *bq_text_seconds(double seconds, char *out, size_t size)
     return out;
 }
 
+uint64_t bq_text_whole(double value)
+{
+    return value >= 0x1p64 ? UINT64_MAX : value > 0 ? (uint64_t)value : 0;
+}
+
 const char *bq_text_count(uint64_t n, char *out, size_t size)
 {
     char digits[24];

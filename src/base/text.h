@@ -19,6 +19,9 @@ const char *bq_text_bytes(uint64_t bytes, char *out, size_t size);
 const char *bq_text_seconds(double seconds, char *out, size_t size);
 const char *bq_text_count(uint64_t n, char *out, size_t size);
 
+/* A real without its fraction; what does not fit is the nearest that does, not a number is 0. */
+uint64_t bq_text_whole(double value);
+
 /* Whole-string numbers; -1 when the text is anything else or does not fit. */
 int bq_text_u64(const char *text, uint64_t *value);
 int bq_text_i64(const char *text, int64_t *value);

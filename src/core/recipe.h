@@ -16,7 +16,7 @@
 #define BQ_OUTPUT_HOWS(X)                                                                          \
     X(BQ_OUTPUT_LIBRARY, "gathered by the coordinator, written through the HDF5 library")          \
     X(BQ_OUTPUT_DIRECT, "written by the kitchens, each chunk to its place")                        \
-    X(BQ_OUTPUT_ENCODED, "encoded by the cooks, placed by the coordinator")                       \
+    X(BQ_OUTPUT_ENCODED, "encoded by the cooks, placed by the coordinator")                        \
     X(BQ_OUTPUT_SHARDED, "a file for each kitchen, joined by a virtual dataset")
 
 enum bq_output_how {
@@ -34,6 +34,7 @@ struct bq_recipe {
     char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH]; /* input */
     uint64_t file_bytes, identity[2];             /* of the input, as the coordinator sees it */
     struct bq_layout layout;                      /* of the input */
+    uint64_t library_bytes; /* of memory, when only the HDF5 library can read it */
     enum bq_delivery delivery;
     enum bq_on_error on_error;
     struct {

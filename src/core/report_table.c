@@ -110,7 +110,7 @@ static const char *rate(uint64_t bytes, uint64_t makespan, char *out, size_t siz
     out[0] = '-';
     out[1] = 0;
     if (bytes && makespan)
-        bq_text_bytes((uint64_t)((double)bytes / ((double)makespan * 1e-9)), out, size);
+        bq_text_bytes(bq_text_whole((double)bytes / ((double)makespan * 1e-9)), out, size);
     return out;
 }
 

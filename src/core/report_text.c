@@ -12,7 +12,7 @@
 static const char *number(double value, char *out, size_t size)
 {
     if (value >= 999.5)
-        return bq_text_count((uint64_t)(value + 0.5), out, size);
+        return bq_text_count(bq_text_whole(value + 0.5), out, size);
     snprintf(out, size, value < 9.995 ? "%.2f" : value < 99.95 ? "%.1f" : "%.0f", value);
     return out;
 }
@@ -50,10 +50,10 @@ static void write_speed(const struct bq_report *report, const struct bq_lines *l
         for (size_t i = 0; i < 2; i++) {
             w = strlen(line);
             if (flow[i].bytes)
-                snprintf(
-                    line + w, sizeof line - w, ", %s/s %s",
-                    bq_text_bytes((uint64_t)((double)flow[i].bytes / seconds), bytes, sizeof bytes),
-                    flow[i].way);
+                snprintf(line + w, sizeof line - w, ", %s/s %s",
+                         bq_text_bytes(bq_text_whole((double)flow[i].bytes / seconds), bytes,
+                                       sizeof bytes),
+                         flow[i].way);
         }
         w = strlen(line);
         snprintf(line + w, sizeof line - w, ")");

@@ -31,26 +31,30 @@ struct need {
     uint64_t slot, cook, fixed;
 };
 
-static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool is_direct)
+static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool is_direct,
+                           bool has_bands)
 {
-    struct bq_intake_memory in = bq_intake_memory(recipe, is_served);
+    struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_bands);
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
-                                 stack_bytes(recipe),
+                                 stack_bytes(recipe) + sizeof(struct bench),
                          .cook = in.cook + out.cook,
                          .fixed = in.fixed + out.fixed};
 }
 
+/* The largest number when it does not fit. */
 static uint64_t total(struct need need, unsigned n_cooks, unsigned n_slots)
 {
-    return need.fixed + n_cooks * (need.cook + n_slots * need.slot);
+    unsigned __int128 cook = need.cook + (unsigned __int128)n_slots * need.slot;
+    unsigned __int128 all = need.fixed + n_cooks * cook;
+    return all < UINT64_MAX ? (uint64_t)all : UINT64_MAX;
 }
 
 uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks, unsigned n_slots)
 {
     bool is_direct =
         recipe->output.how == BQ_OUTPUT_DIRECT || recipe->output.how == BQ_OUTPUT_SHARDED;
-    return total(need_of(recipe, false, is_direct), n_cooks, n_slots);
+    return total(need_of(recipe, false, is_direct, false), n_cooks, n_slots);
 }
 
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
@@ -98,13 +102,17 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
 
 /* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
  * cook would wait, and a cook that is not there helps nobody. */
-static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, uint64_t budget,
-               struct bq_error *err)
+static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, bool *has_bands,
+               uint64_t budget, struct bq_error *err)
 {
     const struct bq_recipe *recipe = x->recipe;
-    struct need need = need_of(recipe, bq_executor_is_served(x), bq_executor_is_direct(x));
+    bool is_served = bq_executor_is_served(x), is_direct = bq_executor_is_direct(x);
     bool is_fixed = recipe->open > 1 || !recipe->has_input;
     unsigned cooks = *n_cooks, least = is_fixed ? recipe->open : 1;
+    struct need need = need_of(recipe, is_served, is_direct, true);
+    *has_bands = total(need, cooks, least) <= budget;
+    if (!*has_bands)
+        need = need_of(recipe, is_served, is_direct, false);
     while (cooks > 1 && total(need, cooks, least) > budget)
         cooks--;
     if (total(need, cooks, least) > budget)
@@ -123,7 +131,8 @@ static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots
 int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots,
                         uint64_t budget, struct bq_error *err)
 {
-    if (fit(x, n_cooks, n_slots, budget, err) < 0)
+    bool has_bands;
+    if (fit(x, n_cooks, n_slots, &has_bands, budget, err) < 0)
         return -1;
     unsigned n = *n_cooks * *n_slots;
     x->n_slots = *n_slots;
@@ -136,7 +145,7 @@ int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_sl
     }
     if (!x->benches)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, err) < 0)
+    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, has_bands, err) < 0)
         return -1;
     return x->outlet ? bq_outlet_prepare(x->outlet, *n_cooks, err) : 0;
 }

@@ -10,6 +10,7 @@
 #include "adapters/store.h"
 #include "adapters/transport.h"
 #include "base/heap.h"
+#include "run/band.h"
 
 #define MOST_THREADS 32   /* that wait for a slow file */
 #define CACHED_OF_COOK 16 /* decoded chunks that a cook brings to the cache */
@@ -43,6 +44,7 @@ struct bq_intake {
     struct bq_errands *errands;
     unsigned n_cooks, n_slots;
     struct bq_chunk_cache *cache; /* NULL when no stored chunk is shared by several blocks */
+    struct bq_bands *bands;       /* NULL when blocks are not thin */
     struct cook *cooks;
     struct slot *slots;        /* n_cooks * n_slots */
     _Atomic uint64_t fetch_ns; /* served: from wanting to having, lately */
@@ -101,7 +103,8 @@ static unsigned n_shared(const struct bq_recipe *recipe, unsigned most)
                : 0;
 }
 
-struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served)
+struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
+                                         bool has_bands)
 {
     const struct bq_layout *layout = &recipe->layout;
     struct bq_intake_memory m = {0};
@@ -116,11 +119,17 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
     m.cook += n_cached ? bq_chunk_cache_memory(CACHED_OF_COOK, chunk) : 0;
     if (is_served)
         m.fixed = BQ_TRANSPORT_RECEIVING * slot_room(recipe, true);
-    m.fixed += !is_served && layout->storage == BQ_STORAGE_OTHER ? BQ_INPUT_CACHE : 0;
+    m.fixed += is_served ? 0 : recipe->library_bytes;
+    if (has_bands && !is_served) {
+        struct bq_bands_memory bands = bq_bands_memory(layout, &recipe->plan);
+        m.cook += bands.cook;
+        m.fixed += bands.fixed;
+    }
     return m;
 }
 
-int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, struct bq_error *err)
+int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, bool has_bands,
+                      struct bq_error *err)
 {
     const bool is_served = !t->input;
     const struct bq_layout *layout = &t->recipe->layout;
@@ -138,6 +147,11 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, s
         unsigned n = n_shared(t->recipe, CACHED_OF_COOK * n_cooks);
         t->cache = bq_chunk_cache_create(n < n_cooks ? n_cooks : n, chunk);
         if (!t->cache)
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
+    }
+    if (has_bands && !is_served && bq_bands_memory(layout, &t->recipe->plan).cook) {
+        t->bands = bq_bands_create(t->input, layout, &t->recipe->plan, n_cooks);
+        if (!t->bands)
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     }
     for (unsigned c = 0; c < t->n_cooks && chunk; c++) {
@@ -211,6 +225,7 @@ void bq_intake_destroy(struct bq_intake *t)
     bq_free(t->cooks);
     bq_free(t->slots);
     bq_chunk_cache_destroy(t->cache);
+    bq_bands_destroy(t->bands);
     bq_input_close(t->input);
     pthread_mutex_destroy(&t->lock);
     bq_free(t);
@@ -270,6 +285,10 @@ enum bq_intake_answer bq_intake_begin(struct bq_intake *t, struct bq_unit *unit,
     }
     bool can_leave = may_leave && t->n_slots > 1;
     bq_meter_enter(unit->meter, BQ_PHASE_FILE);
+    if (t->bands && bq_bands_take(t->bands, chunk, block, data)) {
+        bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
+        return BQ_INTAKE_HERE;
+    }
     slot->got = bq_input_fetch(t->input, block, !can_leave, &slot->stored, data, err);
     bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
     if (slot->got == BQ_FETCH_WOULD_WAIT) {

@@ -25,15 +25,17 @@ void bq_intake_destroy(struct bq_intake *intake);
 
 bool bq_intake_is_served(const struct bq_intake *intake);
 
-/* Allocates what so many cooks need; n_slots: chunks that each may have in progress. */
-int bq_intake_prepare(struct bq_intake *intake, unsigned n_cooks, unsigned n_slots,
+/* Allocates what so many cooks need; n_slots: chunks that each may have in progress; has_bands:
+ * whether thin blocks are fetched together (band.h), which takes memory. */
+int bq_intake_prepare(struct bq_intake *intake, unsigned n_cooks, unsigned n_slots, bool has_bands,
                       struct bq_error *err);
 
 /* What that will be, at most, in bytes: for each chunk in progress, for each cook, and once. */
 struct bq_intake_memory {
     uint64_t slot, cook, fixed;
 };
-struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served);
+struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
+                                         bool has_bands);
 
 /* -- a cook's thread ---------------------------------------------------------------------- */
 

@@ -54,8 +54,9 @@ static size_t parcel_bytes(const struct bq_recipe *recipe)
     uint64_t n = bq_stored_cells(layout, &recipe->plan);
     if (!is_encoded(recipe))
         return block_bytes(recipe);
-    return (size_t)n * (bq_stored_head_size(1) +
-                        bq_codec_bound(&layout->filters, bq_layout_chunk_bytes(layout)));
+    size_t one = bq_codec_bound(&layout->filters, bq_layout_chunk_bytes(layout)), all;
+    one += bq_stored_head_size(1);
+    return __builtin_mul_overflow(n, one, &all) || all > SIZE_MAX / 8 ? SIZE_MAX / 8 : all;
 }
 
 /* Room for numbers in their stored form: of a stored chunk, or of a whole block. */
@@ -84,10 +85,11 @@ static unsigned parcels_of_cook(const struct bq_recipe *recipe, bool is_direct)
 struct bq_outlet_memory bq_outlet_memory(const struct bq_recipe *recipe, bool is_direct)
 {
     struct bq_outlet_memory m = {0};
-    size_t parcel = parcel_bytes(recipe) + 4096;
+    size_t parcel = parcel_bytes(recipe) + bq_wire_node_size(bq_recipe_result_size(recipe)) + 4096;
     if (!recipe->has_output)
         return m;
-    m.cook = stored_bytes(recipe) + parcels_of_cook(recipe, is_direct) * parcel;
+    m.cook = sizeof(struct cook) + recipe->open * sizeof(struct place) + stored_bytes(recipe) +
+             parcels_of_cook(recipe, is_direct) * parcel;
     if (has_blocks(recipe, is_direct))
         m.cook += recipe->open * block_bytes(recipe);
     if (is_encoded(recipe))
@@ -233,6 +235,16 @@ static int write_directly(struct bq_outlet *o, struct bq_unit *unit, const struc
     return rc;
 }
 
+/* A dataset may grow: beyond its edge a stored chunk holds what was never written. */
+static void fill(const struct bq_layout *layout, void *stored)
+{
+    unsigned char value[8];
+    struct bq_box whole = {.rank = layout->chunk.rank};
+    memcpy(whole.extent, layout->chunk.extent, sizeof whole.extent);
+    bq_number_write(&layout->number, layout->fill, value, 1);
+    bq_box_fill(&whole, whole.extent, value, layout->number.size, stored);
+}
+
 /* A stored chunk's numbers, where they lie or gathered: also those beyond the dataset's edge. */
 static const void *gather(struct bq_outlet *o, struct cook *cook, const struct bq_box *block,
                           const struct bq_box *cell, const void *native)
@@ -245,7 +257,7 @@ static const void *gather(struct bq_outlet *o, struct cook *cook, const struct b
         memcmp(cell->extent, block->extent, size) == 0)
         return native;
     if (!is_whole)
-        memset(cook->stored, 0, bq_layout_chunk_bytes(layout));
+        fill(layout, cook->stored);
     bq_box_write(&layout->number, block, block->extent, native, cell, layout->chunk.extent,
                  cook->stored);
     return cook->stored;

@@ -48,6 +48,7 @@ static int open_input(struct bq_resolved *r, const struct bq_step *step, struct 
     recipe->in_type = recipe->out_type = info->type;
     recipe->file_bytes = info->file_bytes;
     recipe->layout = *bq_input_layout(r->input);
+    recipe->library_bytes = info->library_bytes;
     return bq_input_identity(r->input, recipe->identity, err);
 }
 

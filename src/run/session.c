@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/transport.h"
 #include "base/heap.h"
@@ -60,6 +61,8 @@ static int start_local(struct bq_session *s, struct bq_error *err)
     struct bq_transport *ends[2];
     if (bq_transport_local(ends, err) < 0)
         return -1;
+    if (!s->mpi)
+        bq_affinity_cores_only();
     s->transport = ends[0];
     s->kitchen_end = ends[1];
     if (pthread_create(&s->thread, NULL, kitchen_main, s))

@@ -22,6 +22,15 @@ static struct bq_space chunk_of_plan(const struct bq_plan *plan)
     return chunk;
 }
 
+/* Every shard is as large as the dataset is now, and no chunk may reach beyond. */
+static void clip(struct bq_space *chunk, const struct bq_space *space)
+{
+    for (int i = 0; i < chunk->rank; i++) {
+        if (chunk->extent[i] > space->extent[i])
+            chunk->extent[i] = space->extent[i];
+    }
+}
+
 static void add(struct bq_filters *filters, enum bq_filter_id id, uint32_t n_values, uint32_t value)
 {
     filters->list[filters->n++] =
@@ -91,6 +100,8 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
     if ((spec->filters.n || is_sharded) &&
         (spec->chunk.rank == 0 || !is_made_of(plan, &spec->chunk)))
         spec->chunk = chunk_of_plan(plan);
+    if (is_sharded)
+        clip(&spec->chunk, &plan->space);
     spec->how = is_sharded        ? BQ_OUTPUT_SHARDED
                 : spec->filters.n ? BQ_OUTPUT_ENCODED
                                   : BQ_OUTPUT_DIRECT;

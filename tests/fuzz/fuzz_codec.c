@@ -92,11 +92,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
     decode(codec, &filters, mask, stored, n_left, size);
     MUST(filters.n > BQ_MAX_FILTERS || scratch_of(codec) <= bq_codec_memory(size, &filters));
     bq_codec_destroy(codec);
-    if (filters.n <= BQ_MAX_FILTERS && (codec = bq_codec_create(n_left, NULL))) {
+    if (filters.n <= BQ_MAX_FILTERS) {
+        codec = bq_codec_create(n_left, NULL);
+        MUST(codec);
         round_trip(codec, &filters, stored, n_left);
         MUST(scratch_of(codec) <= bq_codec_memory(n_left, &filters));
+        bq_codec_destroy(codec);
     }
-    bq_codec_destroy(codec);
     free(stored);
     return 0;
 }
