@@ -40,6 +40,7 @@ way() { # way CUT COMPRESS LAYOUT DELIVERY
     [ -n "${want[$cut]:-}" ] || want[$cut]=$got
     [ ${#got} = 32 ] || cat err
     same "$file:$dataset, $cut, $compress, $layout, $delivery${launch:+, mpirun}: digest" "$got" "${want[$cut]}"
+    [ -z "$launch" ] && [ -d $output.d ] && same "$output: who wrote its shards" "$(ls $output.d)" 1.h5
     if [ "${compress%:*}" = zstd ]; then # h5py has no plug-in for it: what banquet makes of it
         back=made/$n_made-back.h5
         same "$output, back from zstd: digest" \

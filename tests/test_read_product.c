@@ -4,9 +4,9 @@
  *
  * In full over type x filters x chunk index, on one small shape; drawn by lot over everything else.
  */
-#include "adapters/store_internal.h" /* store_want_filter: our codecs as filters of the library */
+#include "adapters/store_internal.h" /* store_want_filter */
 
-#include <sys/uio.h>
+#include <stdarg.h>
 
 #include "adapters/chunk_cache.h"
 #include "random.h"
@@ -1038,17 +1038,6 @@ static void a_link_to_another_file_is_followed_to_its_bytes(void)
     show_tally();
 }
 
-/* Debian's plug-in for bitshuffle asks another flavour of HDF5 how large an element is, and makes
- * datasets that nobody can read: ours instead. */
-static void keep_out_plugin(int filter)
-{
-    unsigned state;
-    H5PLget_loading_state(&state);
-    H5PLset_loading_state(0);
-    store_want_filter((uint32_t)filter);
-    H5PLset_loading_state(state);
-}
-
 static void nothing_is_left_open(void)
 {
     for (unsigned i = 0; i < n_kinds; i++)
@@ -1068,7 +1057,6 @@ int main(void)
         {"nothing is left open in HDF5", nothing_is_left_open},
     };
     fixture_begin();
-    keep_out_plugin(BQ_FILTER_BITSHUFFLE);
     make_kinds();
     int rc = run_tests("read product", tests, sizeof tests / sizeof *tests);
     fixture_end();

@@ -302,7 +302,7 @@ static void the_layout_is_told_in_words(void)
     stat(in_folder("words.h5"), &st);
     CU_ASSERT_EQUAL(info->file_bytes, (uint64_t)st.st_size);
     CU_ASSERT_EQUAL(info->file_mtime_ns / 1000000000u, (uint64_t)st.st_mtim.tv_sec);
-    CU_ASSERT_EQUAL(info->stored_bytes, 0);
+    CU_ASSERT_EQUAL(bq_input_stored_bytes(input), 0);
     bq_input_close(input);
 }
 

@@ -22,7 +22,6 @@ struct bq_input_info {
     struct bq_space space;  /* a scalar dataset is one of rank 1, extent 1 */
     struct bq_space chunk;  /* of the file's layout; rank 0: contiguous or compact */
     char stored[96];        /* for people: "float32 big-endian, shuffle + deflate 4" */
-    uint64_t stored_bytes;  /* in the file */
     uint64_t library_bytes; /* of memory, when only the library can read it */
     bool is_scalar, is_compressed;
     char by_library[80];                /* why only the HDF5 library can read it; "": cooks can */
@@ -33,6 +32,9 @@ struct bq_input_info {
  * name that is there), not numeric, more than BQ_MAX_RANK dimensions. */
 struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err);
 const struct bq_input_info *bq_input_info(const struct bq_input *input);
+
+/* Bytes that its elements take in the file. Asks HDF5 for every stored chunk. */
+uint64_t bq_input_stored_bytes(const struct bq_input *input);
 
 /* How it lies in the file; storage is OTHER when only the library can read it. */
 const struct bq_layout *bq_input_layout(const struct bq_input *input);

@@ -171,7 +171,7 @@ static hid_t scale_in_output(struct attaching *attaching, hid_t scale, const cha
 {
     if (H5LTpath_valid(attaching->file, path, true) > 0) {
         H5O_info_t object;
-        if (H5Oget_info_by_name(attaching->file, path, &object, H5P_DEFAULT) < 0 ||
+        if (H5Oget_info_by_name2(attaching->file, path, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0 ||
             object.type != H5O_TYPE_DATASET)
             return -1;
         return H5Dopen2(attaching->file, path, H5P_DEFAULT);

@@ -19,7 +19,7 @@ const char *store_split_field(hid_t file, char *path)
         if (*dot != '.')
             continue;
         *dot = 0;
-        if (H5Oget_info_by_name(file, path, &object, H5P_DEFAULT) >= 0 &&
+        if (H5Oget_info_by_name2(file, path, &object, H5O_INFO_BASIC, H5P_DEFAULT) >= 0 &&
             object.type == H5O_TYPE_DATASET)
             return dot + 1;
         *dot = '.';

@@ -87,7 +87,7 @@ void store_want_filter(uint32_t id)
         {H5Z_CLASS_T_VERS, BQ_FILTER_BITSHUFFLE, 1, 1, "bitshuffle", NULL, NULL, bitshuffle_filter},
         {H5Z_CLASS_T_VERS, BQ_FILTER_ZSTD, 1, 1, "zstd", NULL, NULL, zstd_filter}};
     for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
-        if ((uint32_t)filters[i].id == id && H5Zfilter_avail(filters[i].id) <= 0)
+        if ((uint32_t)filters[i].id == id)
             H5Zregister(&filters[i]);
     }
 }

@@ -242,7 +242,6 @@ int store_describe(hid_t dataset, hid_t stored, const char *where, struct bq_inp
         describe_space(space, where, info, is_scalar, err) != 0)
         goto out;
     describe_layout(dataset, stored, number, info);
-    info->stored_bytes = H5Dget_storage_size(dataset);
     info->is_scalar = *is_scalar;
     rc = 0;
 out:
@@ -308,24 +307,25 @@ static int say_not_there(hid_t file, const char *file_name, const char *path, st
     char list[360], hint[120];
     H5O_info_t object;
     names->below = "/";
-    if (H5Oget_info_by_name(file, path, &object, H5P_DEFAULT) >= 0) {
+    if (H5Oget_info_by_name2(file, path, &object, H5O_INFO_BASIC, H5P_DEFAULT) >= 0) {
         if (object.type != H5O_TYPE_GROUP)
             return bq_fail(err, BQ_EXIT_USAGE, "%s:%s: is a named type, not a dataset", file_name,
                            path);
         names->below = path;
-        H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, note_name, names);
+        H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, note_name, names, H5O_INFO_BASIC);
         list_names(names, "it holds", list, sizeof list);
         return bq_fail(err, BQ_EXIT_USAGE, "%s:%s: is a group, not a dataset; %s", file_name, path,
                        list);
     }
     if (H5LTpath_valid(file, path, true) > 0) {
-        H5Oget_info_by_name(file, path, &object, H5P_DEFAULT); /* again, for its reason */
+        /* Again, for its reason. */
+        H5Oget_info_by_name2(file, path, &object, H5O_INFO_BASIC, H5P_DEFAULT);
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s:%s: cannot open", file_name, path);
     }
     if (H5LTpath_valid(file, path, false) > 0)
         return bq_fail(err, BQ_EXIT_USAGE, "%s:%s: is a link to something that is not there",
                        file_name, path);
-    H5Ovisit(file, H5_INDEX_NAME, H5_ITER_NATIVE, note_name, names);
+    H5Ovisit2(file, H5_INDEX_NAME, H5_ITER_NATIVE, note_name, names, H5O_INFO_BASIC);
     bq_text_suggest(path, (const char *const *)names->name, names->n, hint, sizeof hint);
     list_names(names, hint[0] ? " It has" : "; it has", list, sizeof list);
     return bq_fail(err, BQ_EXIT_USAGE, "%s: no dataset '%s'%s%s", file_name, path, hint, list);

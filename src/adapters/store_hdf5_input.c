@@ -186,7 +186,7 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
 {
     H5O_info_t object;
     const char *field = NULL;
-    if ((H5Oget_info_by_name(input->file, path, &object, H5P_DEFAULT) < 0 ||
+    if ((H5Oget_info_by_name2(input->file, path, &object, H5O_INFO_BASIC, H5P_DEFAULT) < 0 ||
          object.type != H5O_TYPE_DATASET) &&
         !(field = store_split_field(input->file, path)))
         return store_not_there(input->file, input->file_name, path, err);
@@ -195,7 +195,7 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
     if (choose_types(input, field, err) != 0 || open_again(input, path, err) != 0 ||
         find_driver(input, err) != 0 ||
-        store_check_size(input->dataset, &input->info, input->where, err) != 0)
+        store_check_claims(input->dataset, &input->info, input->where, err) != 0)
         return -1;
     input->space = H5Dget_space(input->dataset);
     if (input->space < 0)
@@ -246,6 +246,14 @@ struct bq_input *store_input_open(const char *file, const char *dataset, bool wa
 const struct bq_input_info *bq_input_info(const struct bq_input *input)
 {
     return &input->info;
+}
+
+uint64_t bq_input_stored_bytes(const struct bq_input *input)
+{
+    store_lock();
+    uint64_t bytes = H5Dget_storage_size(input->dataset);
+    store_unlock();
+    return bytes;
 }
 
 const struct bq_layout *bq_input_layout(const struct bq_input *input)

@@ -148,25 +148,57 @@ void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_in
     store_release(creation);
 }
 
-int store_check_size(hid_t dataset, const struct bq_input_info *info, const char *where,
-                     struct bq_error *err)
+/* What lies in one piece: whether its bytes are as many as its elements need. HDF5 does not look,
+ * and reads what lies behind them in the file or, of a compact dataset, in memory. */
+static int check_room(hid_t dataset, size_t element, const struct bq_space *space,
+                      const char *where, struct bq_error *err)
+{
+    uint64_t n = bq_space_elements(space), stored = H5Dget_storage_size(dataset), bytes;
+    H5D_space_status_t status;
+    if (H5Dget_space_status(dataset, &status) >= 0 && status == H5D_SPACE_STATUS_NOT_ALLOCATED)
+        return 0;
+    if (!__builtin_mul_overflow(n, element, &bytes) && bytes <= stored)
+        return 0;
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s: the file is damaged: it has %llu bytes for %llu elements of %zu", where,
+                   (unsigned long long)stored, (unsigned long long)n, element);
+}
+
+/* Whether scale-offset and n-bit give what a chunk has: HDF5 makes as many numbers as they say. */
+static int check_filters(hid_t creation, size_t element, const struct bq_space *chunk,
+                         const char *where, struct bq_error *err)
+{
+    uint64_t bytes = bq_space_elements(chunk) * element;
+    int n = H5Pget_nfilters(creation);
+    for (int i = 0; i < n; i++) {
+        unsigned flags, values[5] = {0};
+        size_t n_values = 5;
+        H5Z_filter_t id =
+            H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, values, 0, NULL, NULL);
+        /* n-bit's second value: it leaves the chunk as it is. */
+        bool counts = id == H5Z_FILTER_SCALEOFFSET || (id == H5Z_FILTER_NBIT && !values[1]);
+        if (counts && (uint64_t)values[2] * values[4] != bytes)
+            return bq_fail(err, BQ_EXIT_USAGE,
+                           "%s: the file is damaged: filter %d makes %u numbers of %u bytes, and "
+                           "chunks have %llu bytes",
+                           where, (int)id, values[2], values[4], (unsigned long long)bytes);
+    }
+    return 0;
+}
+
+int store_check_claims(hid_t dataset, const struct bq_input_info *info, const char *where,
+                       struct bq_error *err)
 {
     hid_t creation = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
     H5D_layout_t kind = H5Pget_layout(creation);
-    H5D_space_status_t status = H5D_SPACE_STATUS_NOT_ALLOCATED;
-    H5Dget_space_status(dataset, &status);
-    bool is_one_piece =
-        status == H5D_SPACE_STATUS_ALLOCATED &&
-        (kind == H5D_COMPACT || (kind == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0));
-    uint64_t n = bq_space_elements(&info->space), bytes;
-    bool is_huge = __builtin_mul_overflow(n, H5Tget_size(type), &bytes);
+    size_t element = H5Tget_size(type);
+    int rc = 0;
+    if (kind == H5D_CHUNKED)
+        rc = check_filters(creation, element, &info->chunk, where, err);
+    else if (kind == H5D_COMPACT ||
+             (kind == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0))
+        rc = check_room(dataset, element, &info->space, where, err);
     store_release(type);
     store_release(creation);
-    if (!is_one_piece || (!is_huge && bytes <= info->stored_bytes))
-        return 0;
-    return bq_fail(
-        err, BQ_EXIT_USAGE,
-        "%s: the file is damaged: %llu elements cannot lie in the %llu bytes that it has "
-        "for them",
-        where, (unsigned long long)n, (unsigned long long)info->stored_bytes);
+    return rc;
 }

@@ -160,7 +160,7 @@ void store_walked(struct iovec **iov, int *n, size_t bytes);
  */
 hid_t store_number_type(hid_t stored, const char *where, struct bq_error *err);
 
-/* Fills type, space, chunk, stored and stored_bytes. stored: the type of an element, or of a field.
+/* Fills type, space, chunk and stored. stored: the type of an element, or of a field.
  */
 int store_describe(hid_t dataset, hid_t stored, const char *where, struct bq_input_info *info,
                    bool *is_scalar, struct bq_error *err);
@@ -174,10 +174,10 @@ void store_describe_layout(hid_t dataset, hid_t stored, const struct bq_input_in
 void store_fill_value(hid_t creation, enum bq_type type, unsigned char *fill);
 bool store_has_fill_value(hid_t creation);
 
-/* Fails when the bytes of a dataset that lies in one piece are fewer than its numbers need:
- * HDF5 1.10 would read what lies behind them, in the file or in memory. */
-int store_check_size(hid_t dataset, const struct bq_input_info *info, const char *where,
-                     struct bq_error *err);
+/* Fails when a file says what cannot be and HDF5 1.10 believes: it would read or write outside of
+ * its memory. */
+int store_check_claims(hid_t dataset, const struct bq_input_info *info, const char *where,
+                       struct bq_error *err);
 
 /* The error for a path that is no dataset: says what is there, and the nearest right name. */
 int store_not_there(hid_t file, const char *file_name, const char *path, struct bq_error *err);
@@ -196,8 +196,8 @@ hid_t store_field_memory(hid_t record, const char *field, hid_t native);
 
 /* -- store_hdf5_filters.c ------------------------------------------------------------------- */
 
-/* Makes sure that the library knows a filter, if we or a plug-in do. Not at the start, because
- * looking for plug-ins takes milliseconds. */
+/* Makes sure that the library knows a filter, if we or a plug-in do. Ours takes the place of a
+ * plug-in for the same: it stands up to hostile bytes. */
 void store_want_filter(uint32_t id);
 
 /* -- store_hdf5_copy.c -------------------------------------------------------------------- */

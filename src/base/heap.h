@@ -9,6 +9,9 @@
  */
 void *bq_alloc(size_t n, size_t size);
 
+/* Bytes that it takes beside those: for who counts many small ones. */
+#define BQ_HEAP_EXTRA 144
+
 /* A copy of a string, to be given to bq_free. */
 char *bq_strdup(const char *text);
 

@@ -81,7 +81,7 @@ static void print_data(const struct bq_resolved *r)
         printf("  input     %s:%s\n", recipe->file, recipe->dataset);
         printf("            %s, %s, %s stored\n",
                bq_text_extent(info->space.extent, info->space.rank, a, sizeof a), info->stored,
-               bq_text_bytes(info->stored_bytes, b, sizeof b));
+               bq_text_bytes(bq_input_stored_bytes(r->input), b, sizeof b));
         print_reader(recipe, info);
     } else {
         printf("  domain    %s (no input)\n",

@@ -37,7 +37,7 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
     struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_bands);
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
-                                 stack_bytes(recipe) + sizeof(struct bench),
+                                 stack_bytes(recipe) + sizeof(struct bench) + 4 * BQ_HEAP_EXTRA,
                          .cook = in.cook + out.cook,
                          .fixed = in.fixed + out.fixed};
 }

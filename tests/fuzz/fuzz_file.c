@@ -6,13 +6,16 @@
  * -ignore_crashes=1), and sorts crashes by whose code is the innermost. */
 #include "fuzz.h"
 
+#include <errno.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "adapters/store_internal.h"
 
 #define MOST (UINT64_C(16) << 20) /* bytes of anything that a block needs */
 #define MOST_PIECES (UINT64_C(1) << 12)
+#define FOLDER P_tmpdir "/banquet-fuzz"
 
 const char *__asan_default_options(void);
 const char *__lsan_default_suppressions(void);
@@ -60,9 +63,8 @@ static bool fits(const struct bq_input *input, const struct bq_plan *plan)
     const struct bq_layout *layout = bq_input_layout(input);
     const struct bq_input_info *info = bq_input_info(input);
     size_t native = bq_type_size(info->type), chunk = bq_layout_chunk_bytes(layout);
-    uint64_t of_library = bq_space_elements(&info->chunk); /* chunks that the library decodes */
     return plan->n_chunks > 0 && plan->max_elements <= MOST / native && chunk <= MOST &&
-           of_library <= MOST / 8 && bq_stored_room(layout, plan, native) <= MOST &&
+           info->library_bytes <= 16 * MOST && bq_stored_room(layout, plan, native) <= MOST &&
            bq_stored_cells(layout, plan) <= MOST_PIECES;
 }
 
@@ -161,6 +163,42 @@ static void read_dataset(struct bq_input *input)
     MUST(bq_input_check_unchanged(input, &err) == 0);
 }
 
+/* -- what an output inherits -------------------------------------------------------------- */
+
+static bool has_attributes(hid_t file, const char *path)
+{
+    H5O_info_t object;
+    return H5Oget_info_by_name2(file, path, &object, H5O_INFO_NUM_ATTRS, H5P_DEFAULT) >= 0 &&
+           object.num_attrs > 0;
+}
+
+static void remove_folder(void)
+{
+    rmdir(FOLDER);
+}
+
+/* Its attributes and dimension scales, into the work file of an output that is then discarded. */
+static void inherit(struct bq_input *input, const char *path)
+{
+    static bool has_folder;
+    const struct bq_input_info *info = bq_input_info(input);
+    struct bq_error err = {0};
+    if (!has_attributes(input->file, path) && !has_attributes(input->file, "/"))
+        return;
+    if (!has_folder && (mkdir(FOLDER, 0700) == 0 || errno == EEXIST))
+        has_folder = atexit(remove_folder) == 0;
+    struct bq_output_spec spec = {.file = FOLDER "/out.h5",
+                                  .dataset = "/d",
+                                  .type = info->type,
+                                  .space = info->space,
+                                  .how = BQ_OUTPUT_LIBRARY,
+                                  .like = input,
+                                  .keeps_values = true};
+    struct bq_output *output = bq_output_create(&spec, &err);
+    MUST(!output == (err.text[0] != 0));
+    bq_output_discard(output);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
 {
     /* "/d" in files of the corpus; "/d.f" where it holds records. */
@@ -177,8 +215,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         struct bq_error err = {0};
         struct bq_input *input = bq_input_open(path, names[i], &err);
         MUST(!input == (err.text[0] != 0));
-        if (input)
+        if (input) {
             read_dataset(input);
+            inherit(input, "/d");
+        }
         has_records = strstr(err.text, "holds records") != NULL;
         bq_input_close(input);
     }

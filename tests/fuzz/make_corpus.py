@@ -125,6 +125,17 @@ def others(folder):
         file["d"] = numpy.arange(5)
         for i in range(10):  # dense storage
             file["d"].attrs[f"name-{i}"] = i
+    with h5py.File(path("attributes-of-all-kinds"), "w") as file:
+        dataset = file.create_dataset("d", data=numpy.arange(5, dtype="f4"))
+        dataset.attrs["text"] = "of varying length"
+        dataset.attrs["texts"] = numpy.array([b"a", b"bcd"])
+        dataset.attrs["lists"] = numpy.array([numpy.arange(2), numpy.arange(3)], h5py.vlen_dtype("i4"))
+        dataset.attrs["record"] = numpy.zeros(2, numpy.dtype([("a", "<i2"), ("b", ">f8", (2,))]))
+        dataset.attrs["enum"] = numpy.array(True)
+        dataset.attrs["reference"] = dataset.ref
+        dataset.attrs["nothing"] = h5py.Empty("f4")
+        dataset.attrs["_FillValue"] = numpy.float32(-1)
+        file.attrs["Conventions"] = "CF-1.8"
     with h5py.File(path("scales"), "w") as file:
         file["d"] = numpy.zeros((4, 3), "f4")
         file["x"] = numpy.arange(3.0)
