@@ -138,4 +138,27 @@ for output in "compress: none" "compress: gzip:1" "layout: sharded"; do
     refused 1 "full.h5" bash -c "trap '' XFSZ; ulimit -f 60; '$banquet' run job.yaml --force --quiet"
     same "nothing stays when the disk is full ($output)" "$(ls -d full* 2>/dev/null)$(left)" 0
 done
+
+# -- what failed leaves the old result -----------------------------------------------------------
+job copy in.h5:/rows "output: {file: old.h5, dataset: /x, layout: sharded}"
+check "a sharded result" $banquet run job.yaml
+cp -r old.h5.d kept.d
+check "its joining file is large enough to fail" test "$(stat -c %s old.h5)" -gt 1024
+refused 1 "old.h5" bash -c "trap '' XFSZ; ulimit -f 1; '$banquet' run job.yaml --force --quiet --cooks 1"
+check "a new one that failed changed nothing" diff -r old.h5.d kept.d
+same "and nothing else stays" "$(left)" 0
+if mkdir -p small && mount -t tmpfs -o size=12m none small 2>/dev/null; then
+    for layout in "compress: none" "layout: sharded"; do
+        for more in "" "-n 3 --set delivery=coordinator"; do
+            job copy in.h5:/rows "output: {file: small/full.h5, dataset: /x, $layout}"
+            head -c 11500000 /dev/zero >small/filler
+            refused 1 "No space left" timeout 60 $banquet run job.yaml --force --quiet $more
+            rm -f small/filler
+            same "a disk that is full ($layout $more)" "$(ls -A small)" ""
+        done
+    done
+    umount small
+else
+    echo "SKIPPED a disk that is full in the middle: no tmpfs can be mounted here"
+fi
 finish

@@ -4,6 +4,7 @@
 #include <jansson.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "cunit.h"
@@ -112,6 +113,36 @@ static const struct bq_kernel sleepy = {.abi = BQ_KERNEL_ABI,
                                         .prepare = thousand_bytes,
                                         .cook = wait_for_the_end};
 
+static enum bq_answer number(struct bq_call *call)
+{
+    memset(call->out->data, (int)call->chunk, (size_t)call->out->n);
+    return BQ_DONE;
+}
+
+static const struct bq_kernel numbers = {.abi = BQ_KERNEL_ABI,
+                                         .flags = BQ_WRITES,
+                                         .name = "numbers",
+                                         .summary = "writes the number of each chunk",
+                                         .prepare = thousand_bytes,
+                                         .cook = number};
+
+/* Leaves its output half done while it waits, and sees whether it is still there. */
+static enum bq_answer copy_and_wait(struct bq_call *call)
+{
+    if (call->stage == 0) {
+        memcpy(call->out->data, call->in->data, (size_t)call->in->n);
+        call->wait_ns = 200000;
+        return BQ_WAIT;
+    }
+    return memcmp(call->out->data, call->in->data, (size_t)call->in->n) == 0 ? BQ_DONE : BQ_FAIL;
+}
+
+static const struct bq_kernel patient = {.abi = BQ_KERNEL_ABI,
+                                         .flags = BQ_READS | BQ_WRITES | BQ_WAITS,
+                                         .name = "patient",
+                                         .summary = "copies, and waits in between",
+                                         .cook = copy_and_wait};
+
 /* -- running ------------------------------------------------------------------------------ */
 
 /* Runs the kernel and returns the exit code; *report: the JSON, to be given to json_decref. */
@@ -201,7 +232,38 @@ static void a_stop_ends_chunks_that_wait_and_leaves_no_file(void)
     CU_ASSERT_PTR_NULL(report);
 }
 
+static void a_kernel_that_waits_keeps_its_output_whatever_is_open(void)
+{
+    const struct bq_kernel *kernels[] = {&numbers, &patient};
+    for (int open = 1; open <= 4; open += 3) {
+        char folder[] = "/tmp/banquet-engine-XXXXXX", path[64], command[120];
+        CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(folder));
+        snprintf(path, sizeof path, "%s/job.yaml", folder);
+        FILE *file = fopen(path, "w");
+        CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+        fprintf(file,
+                "steps:\n- {name: a, kernel: numbers, output: '%s/a.h5:/x'}\n"
+                "- {name: b, kernel: patient, open: %d, cooks: 1, chunk: [10], "
+                "input: '%s/a.h5:/x', output: '%s/b.h5:/x'}\n",
+                folder, open, folder, folder);
+        fclose(file);
+        char program[] = "banquet", run_it[] = "run", quiet[] = "--quiet";
+        char *argv[] = {program, run_it, path, quiet, NULL};
+        fflush(stdout);
+        int kept = dup(STDOUT_FILENO);
+        CU_ASSERT_PTR_NOT_NULL_FATAL(freopen("/dev/null", "w", stdout));
+        CU_ASSERT_EQUAL(bq_program(4, argv, kernels, 2), 0);
+        fflush(stdout);
+        dup2(kept, STDOUT_FILENO);
+        close(kept);
+        snprintf(command, sizeof command, "rm -r %s", folder);
+        CU_ASSERT_EQUAL(system(command), 0);
+    }
+}
+
 static const struct test tests[] = {
+    {"a kernel that waits keeps its output, whatever is open",
+     a_kernel_that_waits_keeps_its_output_whatever_is_open},
     {"a stop ends chunks that wait and leaves no file",
      a_stop_ends_chunks_that_wait_and_leaves_no_file},
     {"a chunk that fails is given up and named, and the rest is right",

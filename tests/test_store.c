@@ -427,6 +427,46 @@ static void a_dataset_that_is_not_there_gets_the_nearest_name(void)
                    "/more0002, /more0003 and at least 995 more");
 }
 
+/* Changes the first number of 8 bytes in a file that is `from`. */
+static void change_number(const char *path, uint64_t from, uint64_t to)
+{
+    static unsigned char bytes[1 << 16];
+    FILE *file = fopen(path, "rb");
+    CU_ASSERT_FATAL(file != NULL);
+    size_t n = fread(bytes, 1, sizeof bytes, file), at = 0;
+    fclose(file);
+    while (at + 8 < n && memcmp(bytes + at, &from, 8) != 0)
+        at++;
+    memcpy(bytes + at, &to, 8);
+    put_file(path, bytes, n);
+}
+
+/* HDF5 1.10 would read what lies behind them. */
+static void more_elements_than_bytes_are_refused(void)
+{
+    const hsize_t extent = 1234;
+    static const unsigned char data[1234];
+    for (int is_compact = 0; is_compact < 2; is_compact++) {
+        const char *path = in_folder("liar.h5");
+        struct bq_error err = {.text = ""};
+        hid_t file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+        hid_t space = H5Screate_simple(1, &extent, NULL), creation = H5Pcreate(H5P_DATASET_CREATE);
+        H5Pset_layout(creation, is_compact ? H5D_COMPACT : H5D_CONTIGUOUS);
+        hid_t dataset =
+            H5Dcreate2(file, "data", H5T_STD_U8LE, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+        CU_ASSERT(H5Dwrite(dataset, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+        H5Dclose(dataset);
+        H5Pclose(creation);
+        H5Sclose(space);
+        H5Fclose(file);
+        change_number(path, extent, 5000);
+        CU_ASSERT_PTR_NULL(bq_input_open(path, "data", &err));
+        CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
+        CHECK_TEXT(message(&err), "liar.h5:/data: the file is damaged: it has 1234 bytes for 5000 "
+                                  "elements of 1");
+    }
+}
+
 static void a_dataset_that_is_not_numeric_is_refused(void)
 {
     struct bq_error err = {.text = ""};
@@ -672,6 +712,7 @@ int main(void)
          a_file_that_is_locked_is_refused_with_advice},
         {"a dataset that is not there gets the nearest name",
          a_dataset_that_is_not_there_gets_the_nearest_name},
+        {"more elements than bytes are refused", more_elements_than_bytes_are_refused},
         {"a dataset that is not numeric is refused", a_dataset_that_is_not_numeric_is_refused},
         {"a damaged chunk is named with the reason", a_damaged_chunk_is_named_with_the_reason},
         {"a large chunk of the file that is read in parts is decoded once",

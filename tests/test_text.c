@@ -3,6 +3,8 @@
 
 #include "cunit.h"
 
+#include <math.h>
+
 static void sizes(void)
 {
     static const struct {
@@ -89,7 +91,16 @@ static void sizes(void)
     }
 }
 
+static void any_real_has_a_whole_number(void)
+{
+    CU_ASSERT(bq_text_whole(0) == 0 && bq_text_whole(0.99) == 0 && bq_text_whole(7.5) == 7);
+    CU_ASSERT(bq_text_whole(-1) == 0 && bq_text_whole(-INFINITY) == 0 && bq_text_whole(NAN) == 0);
+    CU_ASSERT(bq_text_whole(0x1.fffffffffffffp63) == UINT64_MAX - 2047);
+    CU_ASSERT(bq_text_whole(0x1p64) == UINT64_MAX && bq_text_whole(INFINITY) == UINT64_MAX);
+}
+
 static const struct test tests[] = {
+    {"any real has a whole number", any_real_has_a_whole_number},
     {"a size is exact, or refused", sizes},
 };
 

@@ -107,6 +107,7 @@ int bq_mpi_meet(struct mpi *m, struct bq_error *err)
             m->all_ring = false;
         t->n_machines += all[i][0] == i;
         t->machine_ranks += shares;
+        t->n_here += is_here && i > 0;
         t->machine_rank += shares && i < t->rank;
         t->is_bound |= is_here && all[i][1] != here[1];
     }

@@ -10,12 +10,24 @@
 #define RING_MOST 1024
 #define RING_BYTES (512u << 10) /* per cook, unless 4 entries need more */
 
-static int ring_create(struct bq_ring *ring, size_t result_size)
+static void ring_size(struct bq_ring *ring, size_t result_size)
 {
     ring->stride = (sizeof(struct bq_ring_entry) + result_size + 63) / 64 * 64;
     ring->n = RING_MOST;
     while (ring->n > 4 && ring->n * ring->stride > RING_BYTES)
         ring->n /= 2;
+}
+
+size_t bq_pool_memory(unsigned open, size_t result_size)
+{
+    struct bq_ring ring;
+    ring_size(&ring, result_size);
+    return ring.n * ring.stride + open * (result_size + 64 + sizeof(struct bq_slot));
+}
+
+static int ring_create(struct bq_ring *ring, size_t result_size)
+{
+    ring_size(ring, result_size);
     ring->entries = bq_alloc(ring->n, ring->stride);
     return ring->entries ? 0 : -1;
 }

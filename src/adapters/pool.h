@@ -53,6 +53,9 @@ struct bq_pool_config {
     void *context;
 };
 
+/* Bytes that a cook takes in the pool: its open chunks' results, and those on their way. */
+size_t bq_pool_memory(unsigned open, size_t result_size);
+
 struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_error *err);
 
 /* -- the manager's thread ----------------------------------------------------------------- */

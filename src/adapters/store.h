@@ -113,16 +113,20 @@ struct bq_direct *bq_direct_open(const char *work, const char *file, const char 
                                  const struct bq_layout *layout, struct bq_error *err);
 int bq_direct_write(struct bq_direct *direct, const struct bq_box *block, const void *stored,
                     struct bq_error *err);
+/* After the last write, before the result is told: what a network file system kept back is written,
+ * or its error known. */
+int bq_direct_sync(struct bq_direct *direct, struct bq_error *err);
 void bq_direct_close(struct bq_direct *direct);
 
 /* BQ_OUTPUT_SHARDED: a private folder, published as "FILE.d" before the dataset that joins what is
- * in it. create: exit 2 when that is there already (unless force). discard: removes what has no
- * final name, also after publish. */
+ * in it. create: exit 2 when that is there already (unless force). discard: without keep all is as
+ * it was before, also after publish; with keep, what was replaced is removed. */
 struct bq_shards *bq_shards_create(const char *file, bool force, struct bq_error *err);
 int bq_shards_check(const char *file, bool force, struct bq_error *err);
 const char *bq_shards_folder(const struct bq_shards *shards);
 char *bq_shard_path(const struct bq_shards *shards, uint32_t shard); /* to be given to bq_free */
 int bq_shards_publish(struct bq_shards *shards, struct bq_error *err);
+void bq_shards_keep(struct bq_shards *shards); /* the dataset that joins them has its name */
 void bq_shards_discard(struct bq_shards *shards);
 
 /* A kitchen's own file there: bq_output_place, from any of its threads, then bq_output_commit. */

@@ -45,6 +45,14 @@ struct bq_direct *bq_direct_open(const char *work, const char *file, const char 
     return NULL;
 }
 
+int bq_direct_sync(struct bq_direct *direct, struct bq_error *err)
+{
+    return fsync(direct->fd) == 0
+               ? 0
+               : bq_fail(err, BQ_EXIT_FAILED, "%s: what was written cannot be synced: %s",
+                         direct->where, strerror(errno));
+}
+
 void bq_direct_close(struct bq_direct *direct)
 {
     if (!direct)

@@ -82,7 +82,15 @@ hid_t store_field_type(hid_t record, const char *field, const char *where, struc
             return -1;
         }
         hid_t inner = H5Tget_member_type(type, (unsigned)member);
+        size_t at = H5Tget_member_offset(type, (unsigned)member), record_size = H5Tget_size(type);
+        bool is_inside = at <= record_size && H5Tget_size(inner) <= record_size - at;
         store_release(type);
+        if (!is_inside) { /* HDF5 1.10 does not look */
+            store_release(inner);
+            return bq_fail(err, BQ_EXIT_USAGE,
+                           "%s: the file is damaged: field '%s' lies outside of its records", where,
+                           field);
+        }
         type = inner;
         field = rest;
     }

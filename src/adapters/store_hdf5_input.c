@@ -181,6 +181,21 @@ static bool leaves_holes(hid_t dataset)
     return is_virtual || state == H5D_FILL_VALUE_UNDEFINED || time == H5D_FILL_TIME_NEVER;
 }
 
+/* Bytes of a stored chunk when it is stored as it is in memory; else 0. */
+static uint64_t raw_chunk_bytes(const struct bq_input *input)
+{
+    hid_t creation = H5Dget_create_plist(input->dataset), type = H5Dget_type(input->dataset);
+    uint64_t bytes = 0;
+    bool is_raw = H5Pget_layout(creation) == H5D_CHUNKED && H5Pget_nfilters(creation) == 0 &&
+                  input->info.chunk.rank > 0;
+    if (is_raw &&
+        __builtin_mul_overflow(bq_space_elements(&input->info.chunk), H5Tget_size(type), &bytes))
+        bytes = UINT64_MAX;
+    store_release(type);
+    store_release(creation);
+    return bytes;
+}
+
 /* path: of a dataset, or with a field behind it, which is cut off. */
 static int open_dataset(struct bq_input *input, char *path, struct bq_error *err)
 {
@@ -201,6 +216,7 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
     if (input->space < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot see its extent", input->where);
     input->leaves_holes = leaves_holes(input->dataset);
+    input->raw_chunk_bytes = raw_chunk_bytes(input);
     store_describe_layout(input->dataset, input->stored, &input->info, &input->layout,
                           &input->address, input->info.by_library, sizeof input->info.by_library);
     if (input->layout.storage != BQ_STORAGE_OTHER)
@@ -261,6 +277,35 @@ const struct bq_layout *bq_input_layout(const struct bq_input *input)
     return &input->layout;
 }
 
+/* Whether the stored chunks of a block, where there is no filter, have the size of their numbers.
+ * HDF5 1.10 does not look, and reads beyond those that are shorter. */
+static int check_chunks(struct bq_input *input, const uint64_t *offset, const uint64_t *extent,
+                        struct bq_error *err)
+{
+    const struct bq_space *space = &input->info.space, *chunk = &input->info.chunk;
+    struct bq_box block = {.rank = space->rank}, cell;
+    if (input->raw_chunk_bytes == 0)
+        return 0;
+    memcpy(block.offset, offset, (size_t)space->rank * sizeof *offset);
+    memcpy(block.extent, extent, (size_t)space->rank * sizeof *extent);
+    uint64_t n = bq_box_cells(&block, chunk->extent);
+    for (uint64_t i = 0; i < n; i++) {
+        hsize_t first[BQ_MAX_RANK];
+        uint64_t address, size;
+        uint32_t mask;
+        char at[180];
+        bq_box_cell(&block, space, chunk->extent, i, &cell);
+        for (int k = 0; k < cell.rank; k++)
+            first[k] = cell.offset[k];
+        if (store_driver_locate(input->driver, input->dataset, first, &address, &size, &mask) < 0 ||
+            (size != 0 && size != input->raw_chunk_bytes))
+            return bq_fail(err, BQ_EXIT_FAILED,
+                           "%s: the stored chunk at %s has not the size of its numbers",
+                           input->where, store_position(cell.offset, cell.rank, at, sizeof at));
+    }
+    return 0;
+}
+
 int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t *extent,
                   void *data, struct bq_error *err)
 {
@@ -272,7 +317,7 @@ int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t
     if (memory >= 0 && input->leaves_holes) /* and not what the buffer held before */
         memset(data, 0,
                (size_t)H5Sget_simple_extent_npoints(memory) * bq_type_size(input->info.type));
-    if (memory < 0) {
+    if (memory < 0 || check_chunks(input, offset, extent, err) < 0) {
         rc = -1;
     } else if (H5Sget_simple_extent_npoints(memory) > 0 &&
                H5Dread(input->dataset, input->memory, memory, input->space, H5P_DEFAULT, data) <

@@ -39,6 +39,7 @@ struct bq_input {
     bool is_field;              /* of records */
     bool is_scalar;             /* stored without a dimension */
     bool leaves_holes;          /* H5Dread does not touch what was never written */
+    uint64_t raw_chunk_bytes;   /* of a stored chunk, where there are no filters; else 0 */
     dev_t device;
     ino_t inode;
     struct bq_input_info info;

@@ -19,7 +19,7 @@ struct bq_shards {
     char *name; /* "out.h5.d" */
     char *work; /* NULL when it has its name */
     char *old;  /* what it replaced, until the end */
-    bool force;
+    bool force, is_published, is_kept;
 };
 
 void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size)
@@ -121,7 +121,13 @@ int bq_shards_publish(struct bq_shards *shards, struct bq_error *err)
                        shards->work, strerror(errno));
     bq_free(shards->work);
     shards->work = NULL;
+    shards->is_published = true;
     return 0;
+}
+
+void bq_shards_keep(struct bq_shards *shards)
+{
+    shards->is_kept = true;
 }
 
 void bq_shards_discard(struct bq_shards *shards)
@@ -130,8 +136,12 @@ void bq_shards_discard(struct bq_shards *shards)
         return;
     if (shards->work)
         remove_folder(shards->work, false);
-    if (shards->old)
+    if (shards->is_published && !shards->is_kept)
+        remove_folder(shards->name, true);
+    if (shards->old && shards->is_kept)
         remove_folder(shards->old, true); /* what is not ours stays, in a hidden folder */
+    else if (shards->old)
+        (void)!rename(shards->old, shards->name); /* as it was */
     bq_free(shards->name);
     bq_free(shards->work);
     bq_free(shards->old);

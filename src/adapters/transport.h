@@ -45,7 +45,8 @@ struct bq_transport {
     uint32_t n_machines;
     /* Among the kitchens of this machine that may use the same cores as this rank. */
     uint32_t machine_rank, machine_ranks;
-    bool is_bound; /* the launcher gave the ranks of this machine different cores */
+    uint32_t n_here; /* kitchens of this machine, whatever cores they may use */
+    bool is_bound;   /* the launcher gave the ranks of this machine different cores */
 };
 
 /* Takes the parcel over, also on failure. */

@@ -146,7 +146,7 @@ int bq_transport_local(struct bq_transport *ends[2], struct bq_error *err)
         shared->queue[i].bell = bq_bell_create();
         end[i]->shared = shared;
         end[i]->base = (struct bq_transport){
-            .ops = &ops, .rank = i, .n_ranks = 2, .machine_ranks = 1, .n_machines = 1};
+            .ops = &ops, .rank = i, .n_ranks = 2, .machine_ranks = 1, .n_here = 1, .n_machines = 1};
     }
     if (shared->queue[0].bell < 0 || shared->queue[1].bell < 0) {
         shared_destroy(shared);

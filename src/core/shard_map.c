@@ -69,7 +69,7 @@ struct bq_shard_part *bq_shard_map_parts(const struct bq_shard_map *map, const s
         uint64_t end = at + 1;
         while (end < map->n && map->owner[end] == map->owner[at])
             end++;
-        if (map->owner[at] == BQ_SHARD_NOBODY)
+        if (map->owner[at] >= BQ_SHARD_GIVEN_UP)
             at = end;
         while (at < end) {
             if (*n == room) {

@@ -7,6 +7,7 @@
 #include "core/plan.h"
 
 #define BQ_SHARD_NOBODY UINT32_MAX
+#define BQ_SHARD_GIVEN_UP (UINT32_MAX - 1) /* nobody has it, and nobody shall */
 
 struct bq_shard_map {
     uint32_t *owner; /* of each chunk */

@@ -44,6 +44,9 @@ enum bq_message_kind {
     BQ_NOT_STORED
 };
 
+/* What keeps a chunk from being done. */
+enum bq_refused_by { BQ_BY_KERNEL, BQ_BY_INPUT, BQ_BY_OUTPUT };
+
 struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
@@ -52,7 +55,7 @@ struct bq_message {
     uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
     double tau_ns, wait_ns; /* REQUEST */
     uint32_t n; /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
-                   code; FAILED: 1 when its input could not be read */
+                   code; FAILED: an enum bq_refused_by */
     uint64_t data_size;    /* RESULT: bytes of output after the nodes */
     char text[256];        /* REFUSED, FAILED, NOT_STORED: why; HELLO: host name */
     uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */

@@ -39,7 +39,9 @@ int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
 int bq_accept_nothing(struct coordinator *c, uint64_t chunk)
 {
     struct bq_report *r = c->report;
-    if (c->is_input && c->recipe->on_error == BQ_ON_ERROR_STOP)
+    if (c->by == BQ_BY_OUTPUT)
+        return bq_fail(c->err, BQ_EXIT_FAILED, "chunk %llu: %s", (unsigned long long)chunk, c->why);
+    if (c->by == BQ_BY_INPUT && c->recipe->on_error == BQ_ON_ERROR_STOP)
         return bq_fail(c->err, BQ_EXIT_FAILED,
                        "chunk %llu: %s (`on_error: skip` goes on without such chunks)",
                        (unsigned long long)chunk, c->why);

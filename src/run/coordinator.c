@@ -9,6 +9,7 @@
 #include "base/heap.h"
 #include "run/outcome.h"
 
+#define PARTING_NS 5000000000u /* for parcels that a kitchen does not take any more */
 #define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */
 
 static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_message *message)
@@ -95,7 +96,7 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
     case BQ_FAILED:
         event.kind = BQ_EVENT_FAILED;
         snprintf(c->why, sizeof c->why, "%.190s", m->text);
-        c->is_input = m->n != 0;
+        c->by = m->n;
         break;
     case BQ_FETCH:
         return c->larder ? bq_larder_ask(c->larder, kitchen + 1, m->first, c->err) : 0;
@@ -176,12 +177,14 @@ static int serve_input(struct coordinator *c)
  * memory goes. */
 static void end_input(struct coordinator *c)
 {
+    uint64_t limit = bq_now() + PARTING_NS;
+    bool is_settled = true;
     bq_larder_stop(c->larder);
-    while (c->larder && !bq_larder_is_settled(c->larder)) {
-        if (bq_transport_progress(c->transport, NULL) < 0)
-            break;
+    while (c->larder && !(is_settled = bq_larder_is_settled(c->larder)) && bq_now() < limit &&
+           bq_transport_progress(c->transport, NULL) >= 0)
         bq_transport_wait(c->transport, 1000000, c->bell);
-    }
+    if (!is_settled)
+        return; /* a kitchen left without its parcels: their memory stays with the transport */
     bq_larder_destroy(c->larder);
     if (c->bell >= 0)
         close(c->bell);

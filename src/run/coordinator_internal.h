@@ -31,7 +31,7 @@ struct coordinator {
     uint32_t n_open; /* kitchens that have not reported or refused */
     double svc_ns;
     char why[200]; /* the last failure told, for GIVE_UP */
-    bool is_input; /* it was one of reading the input */
+    uint32_t by;   /* enum bq_refused_by, of that failure */
     bool has_line;
 };
 

@@ -8,6 +8,8 @@
 #include "base/heap.h"
 #include "run/execute_internal.h"
 
+#define LONGEST_WAIT (UINT64_C(1) << 60) /* ns; a clock may be added to it */
+
 /* -- the kernel --------------------------------------------------------------------------- */
 
 /* A call of the kernel, by one cook or shared by a team; the answer is that of part 0, a failure
@@ -51,7 +53,7 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
         bq_pool_team(unit->pool, call_part, &shared);
     else
         call_part(&shared, 0, 1);
-    unit->wait_ns = shared.wait_ns;
+    unit->wait_ns = shared.wait_ns < LONGEST_WAIT ? shared.wait_ns : LONGEST_WAIT;
     memcpy(message, shared.message, sizeof shared.message);
     return atomic_load(&shared.has_failed) ? BQ_FAIL : shared.answer;
 }
@@ -59,11 +61,11 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
 /* -- one chunk ---------------------------------------------------------------------------- */
 
 /* No memory for the reason is a reason too: the payload stays NULL. */
-static enum bq_unit_answer refuse(struct bq_unit *unit, const char *why, bool is_input)
+static enum bq_unit_answer refuse(struct bq_unit *unit, const char *why, enum bq_refused_by by)
 {
     struct bq_refusal *refusal = bq_alloc(1, sizeof *refusal);
     if (refusal) {
-        refusal->is_input = is_input;
+        refusal->by = by;
         snprintf(refusal->why, sizeof refusal->why, "%.250s", why);
     }
     unit->payload = refusal;
@@ -93,7 +95,7 @@ static enum bq_unit_answer finish(struct bq_executor *x, struct bench *bench, st
         size_t size = bench->out_block.n * bq_type_size(x->recipe->out_type);
         bq_merge_digest(bench->chunk, bench->out_block.data, size, result);
         if (bq_outlet_finish(x->outlet, unit, bench->chunk, &bench->box, result, &err) < 0)
-            return refuse(unit, err.text, false);
+            return refuse(unit, err.text, BQ_BY_OUTPUT);
         atomic_fetch_add_explicit(&x->bytes_out, size, memory_order_relaxed);
     }
     if (x->intake)
@@ -118,11 +120,11 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
             return BQ_UNIT_WAITS;
         }
         if (here == BQ_INTAKE_FAILED)
-            return refuse(unit, err.text, true);
+            return refuse(unit, err.text, BQ_BY_INPUT);
         if (x->result_size)
             bq_merge_nothing(&x->merge, result);
         if (x->outlet && !(bench->out_block.data = bq_outlet_begin(x->outlet, unit)))
-            return refuse(unit, "stopped", false);
+            return refuse(unit, "stopped", BQ_BY_KERNEL);
     }
     char message[120] = "";
     enum bq_answer answer = call_kernel(x, bench, unit, recipe->acc_size ? acc : NULL, message);
@@ -139,7 +141,7 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
                   message[0]          ? message
                   : answer == BQ_WAIT ? "the kernel waits, but its flags lack BQ_WAITS"
                                       : "the kernel gives no reason",
-                  false);
+                  BQ_BY_KERNEL);
 }
 
 enum bq_unit_answer bq_execute(void *context, struct bq_unit *unit)

@@ -5,6 +5,7 @@
 #include "adapters/pool.h"
 #include "base/bytes.h"
 #include "core/recipe.h"
+#include "core/wire.h"
 #include "run/registry.h"
 
 struct bq_executor;
@@ -38,7 +39,7 @@ void bq_executor_destroy(struct bq_executor *executor);
 
 /* The payload of a failed unit, to be given to bq_free. */
 struct bq_refusal {
-    bool is_input; /* it could not be read */
+    enum bq_refused_by by;
     char why[256];
 };
 

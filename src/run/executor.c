@@ -16,7 +16,7 @@ static uint64_t in_bytes(const struct bq_recipe *recipe)
 
 bool bq_executor_takes_runs(const struct bq_executor *x)
 {
-    return !(x->kernel->flags & BQ_WAITS) && !x->recipe->is_team &&
+    return !false && !x->recipe->is_team &&
            (!x->outlet || bq_executor_is_direct(x)) && !bq_executor_is_served(x);
 }
 
@@ -36,9 +36,11 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
 {
     struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_bands);
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
+    size_t result = bq_recipe_result_size(recipe);
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
                                  stack_bytes(recipe) + sizeof(struct bench) + 4 * BQ_HEAP_EXTRA,
-                         .cook = in.cook + out.cook,
+                         .cook = in.cook + out.cook + bq_pool_memory(recipe->open, result) +
+                                 2 * result, /* and merged ones, waiting to be sent */
                          .fixed = in.fixed + out.fixed};
 }
 
@@ -107,7 +109,8 @@ static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots
 {
     const struct bq_recipe *recipe = x->recipe;
     bool is_served = bq_executor_is_served(x), is_direct = bq_executor_is_direct(x);
-    bool is_fixed = recipe->open > 1 || !recipe->has_input;
+    /* A kernel that waits keeps its output's place meanwhile: it has as many as the job says. */
+    bool is_fixed = recipe->open > 1 || !recipe->has_input || (x->kernel->flags & BQ_WAITS);
     unsigned cooks = *n_cooks, least = is_fixed ? recipe->open : 1;
     struct need need = need_of(recipe, is_served, is_direct, true);
     *has_bands = total(need, cooks, least) <= budget;

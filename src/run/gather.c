@@ -19,6 +19,8 @@ struct bq_gather {
     struct bq_shards *shards; /* NULL when it is one file */
     struct bq_shard_map map;
     bool has_own_shard; /* something is in it */
+    uint64_t *nothing;  /* chunks that were given up, n_nothing */
+    size_t n_nothing, nothing_room;
 };
 
 /* Kitchens may have been started in other folders. */
@@ -148,24 +150,46 @@ int bq_gather_take(struct bq_gather *g, uint32_t kitchen, struct bq_node node,
 
 int bq_gather_nothing(struct bq_gather *g, uint64_t chunk, struct bq_error *err)
 {
-    const struct bq_recipe *recipe = g->recipe;
-    struct bq_box block = {.rank = recipe->plan.space.rank}, whole = block;
-    size_t size = bq_type_size(recipe->out_type);
+    if (g->shards)
+        bq_shard_map_set(&g->map, chunk, 1, BQ_SHARD_GIVEN_UP);
     /* Where space was not allocated at once, HDF5 sees to it by itself. */
-    if (recipe->output.how != BQ_OUTPUT_DIRECT)
+    if (g->recipe->output.how != BQ_OUTPUT_DIRECT)
         return 0;
-    uint64_t n = bq_plan_chunk(&recipe->plan, chunk, block.offset, block.extent);
-    void *native = bq_alloc((size_t)n, size);
-    if (!native)
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    memcpy(whole.extent, block.extent, sizeof whole.extent);
-    bq_box_fill(&whole, block.extent, recipe->output.layout.fill, size, native);
-    int rc = write_directly(g, &block, native, err);
-    bq_free(native);
-    return rc;
+    if (g->n_nothing == g->nothing_room) {
+        size_t room = g->nothing_room ? 2 * g->nothing_room : 64;
+        uint64_t *grown = bq_alloc(room, sizeof *grown);
+        if (!grown)
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        if (g->n_nothing)
+            memcpy(grown, g->nothing, g->n_nothing * sizeof *grown);
+        bq_free(g->nothing);
+        g->nothing = grown;
+        g->nothing_room = room;
+    }
+    g->nothing[g->n_nothing++] = chunk;
+    return 0;
 }
 
 /* -- the end ------------------------------------------------------------------------------ */
+
+/* The fill value in the places of chunks that were given up: at the end, when no kitchen that was
+ * given such a chunk, too, can write any more. */
+static int write_nothing(struct bq_gather *g, struct bq_error *err)
+{
+    const struct bq_recipe *recipe = g->recipe;
+    struct bq_box block = {.rank = recipe->plan.space.rank}, whole = block;
+    size_t size = bq_type_size(recipe->out_type);
+    void *native = g->n_nothing ? bq_alloc((size_t)recipe->plan.max_elements, size) : NULL;
+    int rc = g->n_nothing && !native ? bq_fail(err, BQ_EXIT_FAILED, "out of memory") : 0;
+    for (size_t i = 0; i < g->n_nothing && rc == 0; i++) {
+        bq_plan_chunk(&recipe->plan, g->nothing[i], block.offset, block.extent);
+        memcpy(whole.extent, block.extent, sizeof whole.extent);
+        bq_box_fill(&whole, block.extent, recipe->output.layout.fill, size, native);
+        rc = write_directly(g, &block, native, err);
+    }
+    bq_free(native);
+    return rc;
+}
 
 /* Finishes the own shard and makes the dataset that joins all. */
 static struct bq_output *join(struct bq_gather *g, struct bq_error *err)
@@ -195,15 +219,21 @@ static struct bq_output *join(struct bq_gather *g, struct bq_error *err)
 
 int bq_gather_commit(struct bq_gather *g, const struct bq_report *report, struct bq_error *err)
 {
-    struct bq_output *output = g->shards ? join(g, err) : g->output;
-    g->output = NULL;
-    int rc = output ? bq_outcome_note(output, report, err) : -1;
+    int rc = write_nothing(g, err);
+    struct bq_output *output = NULL;
+    if (rc == 0) {
+        output = g->shards ? join(g, err) : g->output;
+        g->output = NULL;
+        rc = output ? bq_outcome_note(output, report, err) : -1;
+    }
     if (rc == 0 && g->shards)
         rc = bq_shards_publish(g->shards, err);
     if (rc == 0)
         rc = bq_output_commit(output, err);
     else
         bq_output_discard(output);
+    if (rc == 0 && g->shards)
+        bq_shards_keep(g->shards);
     bq_gather_discard(g);
     return rc;
 }
@@ -216,6 +246,7 @@ void bq_gather_discard(struct bq_gather *g)
     bq_output_discard(g->output);
     bq_shards_discard(g->shards);
     bq_shard_map_destroy(&g->map);
+    bq_free(g->nothing);
     bq_free(g->stored);
     bq_free(g);
 }

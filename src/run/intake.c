@@ -116,7 +116,7 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
              sizeof(struct slot);
     m.cook = chunk ? chunk + bq_codec_memory(chunk, &layout->filters) : 0;
     unsigned n_cached = n_shared(recipe, CACHED_OF_COOK);
-    m.cook += n_cached ? bq_chunk_cache_memory(CACHED_OF_COOK, chunk) : 0;
+    m.cook += n_cached ? bq_chunk_cache_memory(n_cached, chunk) : 0;
     if (is_served)
         m.fixed = BQ_TRANSPORT_RECEIVING * slot_room(recipe, true);
     m.fixed += is_served ? 0 : recipe->library_bytes;
@@ -287,6 +287,8 @@ enum bq_intake_answer bq_intake_begin(struct bq_intake *t, struct bq_unit *unit,
     bq_meter_enter(unit->meter, BQ_PHASE_FILE);
     if (t->bands && bq_bands_take(t->bands, chunk, block, data)) {
         bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
+        if (can_leave)
+            bq_pool_keep_open(unit, t->n_slots, false);
         return BQ_INTAKE_HERE;
     }
     slot->got = bq_input_fetch(t->input, block, !can_leave, &slot->stored, data, err);

@@ -235,7 +235,7 @@ static int run_step(struct kitchen *k, struct bq_message *message)
     bq_pool_stop(k->pool);
     bq_executor_abandon(k->executor);
     bq_pool_collect(k->pool, ignore, NULL);
-    if (rc == 0 && bq_executor_commit(k->executor, &why) < 0) {
+    if (rc == 0 && k->exit_code < 0 && bq_executor_commit(k->executor, &why) < 0) {
         struct bq_message refused = {.kind = BQ_REFUSED};
         snprintf(refused.text, sizeof refused.text, "%.250s", why.text);
         rc = bq_sender_message(&k->sender, &refused);

@@ -39,7 +39,7 @@ static int share_memory(struct kitchen *k, unsigned *n_slots, struct bq_error *w
     uint64_t taken = bq_memory_resident() + PROGRAM_BYTES;
     k->budget = k->recipe.memory
                     ? k->recipe.memory
-                    : taken + bq_memory_share(bq_memory_available(""), k->transport->machine_ranks);
+                    : taken + bq_memory_share(bq_memory_available(""), k->transport->n_here);
     uint64_t left = k->budget > taken ? k->budget - taken : 0;
     if (bq_executor_prepare(k->executor, &k->n_cooks, n_slots, left, why) < 0)
         return -1;

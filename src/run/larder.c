@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "adapters/errands.h"
+#include "adapters/memory.h"
 #include "base/heap.h"
 #include "core/wire.h"
 
@@ -38,12 +39,11 @@ struct bq_larder {
     struct bq_errands *errands;
     struct parcel *parcels;
     unsigned n_parcels;
-    uint64_t n_served;
     struct asked *line; /* a ring */
     size_t line_room, line_first, line_n;
-    pthread_mutex_t lock; /* guards free, n_free and ready */
+    pthread_mutex_t lock; /* guards the rest */
     struct parcel *free, *ready;
-    unsigned n_free;
+    unsigned n_lent; /* parcels that the transport has */
 };
 
 struct bq_larder *bq_larder_create(const struct bq_recipe *recipe, struct bq_input *input,
@@ -59,21 +59,23 @@ struct bq_larder *bq_larder_create(const struct bq_recipe *recipe, struct bq_inp
     return l;
 }
 
-/* Any thread. */
+/* With the lock held. */
 static void put_back(struct parcel *p)
 {
-    struct bq_larder *l = p->larder;
-    pthread_mutex_lock(&l->lock);
-    p->next = l->free;
-    l->free = p;
-    l->n_free++;
-    pthread_mutex_unlock(&l->lock);
-    bq_bell_ring(l->bell);
+    p->next = p->larder->free;
+    p->larder->free = p;
 }
 
+/* Any thread. The bell is rung under the lock: once it is free, the larder may be gone. */
 static void release(struct bq_parcel *parcel)
 {
-    put_back((struct parcel *)parcel);
+    struct parcel *p = (struct parcel *)parcel;
+    struct bq_larder *l = p->larder;
+    pthread_mutex_lock(&l->lock);
+    put_back(p);
+    l->n_lent--;
+    bq_bell_ring(l->bell);
+    pthread_mutex_unlock(&l->lock);
 }
 
 static int stock(struct bq_larder *l, struct bq_error *err)
@@ -82,7 +84,8 @@ static int stock(struct bq_larder *l, struct bq_error *err)
     size_t native = bq_type_size(recipe->in_type);
     uint64_t n_pieces = bq_stored_pieces(&recipe->layout, &recipe->plan);
     size_t room = bq_stored_room(&recipe->layout, &recipe->plan, native);
-    uint64_t n = recipe->memory ? recipe->memory / (room + 1) : MOST;
+    uint64_t budget = recipe->memory ? recipe->memory : bq_memory_share(bq_memory_available(""), 4);
+    uint64_t n = budget / (room + 1);
     l->header = (BQ_WIRE_FIXED + bq_stored_head_size(n_pieces) + 63) / 64 * 64;
     l->n_parcels = n < FEWEST ? FEWEST : n > MOST ? MOST : (unsigned)n;
     if (l->n_parcels > 4 * recipe->n_kitchens + FEWEST)
@@ -149,7 +152,9 @@ static int send_parcel(struct bq_larder *l, struct parcel *p, struct bq_transpor
         m.kind = BQ_NOT_STORED;
         snprintf(m.text, sizeof m.text, "%.250s", p->err.text);
         bq_wire_put(&w, &m);
+        pthread_mutex_lock(&l->lock);
         put_back(p);
+        pthread_mutex_unlock(&l->lock);
         return bq_transport_send_copy(transport, p->to, head, (size_t)(w.at - head), err);
     }
     bq_wire_put(&w, &m);
@@ -160,7 +165,9 @@ static int send_parcel(struct bq_larder *l, struct parcel *p, struct bq_transpor
     bq_stored_put(&w, &p->stored);
     p->parcel.bytes = begin;
     p->parcel.size = size + p->stored.n;
-    l->n_served++;
+    pthread_mutex_lock(&l->lock);
+    l->n_lent++;
+    pthread_mutex_unlock(&l->lock);
     return bq_transport_send(transport, p->to, &p->parcel, err);
 }
 
@@ -179,10 +186,8 @@ int bq_larder_serve(struct bq_larder *l, struct bq_transport *transport, struct 
     while (l->line_n) {
         pthread_mutex_lock(&l->lock);
         struct parcel *p = l->free;
-        if (p) {
+        if (p)
             l->free = p->next;
-            l->n_free--;
-        }
         pthread_mutex_unlock(&l->lock);
         if (!p)
             break;
@@ -199,28 +204,16 @@ int bq_larder_serve(struct bq_larder *l, struct bq_transport *transport, struct 
     return 0;
 }
 
-uint64_t bq_larder_n_served(const struct bq_larder *l)
-{
-    return l->n_served;
-}
-
 void bq_larder_stop(struct bq_larder *l)
 {
-    if (!l || !l->errands)
-        return;
-    bq_errands_stop(l->errands);
-    l->line_n = 0;
-    while (l->ready) { /* nobody wants them any more */
-        struct parcel *p = l->ready;
-        l->ready = p->next;
-        put_back(p);
-    }
+    if (l && l->errands)
+        bq_errands_stop(l->errands);
 }
 
 bool bq_larder_is_settled(struct bq_larder *l)
 {
     pthread_mutex_lock(&l->lock);
-    bool is = l->n_free == l->n_parcels;
+    bool is = l->n_lent == 0;
     pthread_mutex_unlock(&l->lock);
     return is;
 }

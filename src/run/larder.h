@@ -21,11 +21,10 @@ int bq_larder_ask(struct bq_larder *larder, uint32_t to, uint64_t chunk, struct 
 /* Sends what is ready and begins what can be begun. */
 int bq_larder_serve(struct bq_larder *larder, struct bq_transport *transport, struct bq_error *err);
 
-/* Chunks served so far. */
-uint64_t bq_larder_n_served(const struct bq_larder *larder);
-
-/* Waits for its threads; its parcels must have left the transport. */
+/* Waits for its threads; nothing more is read. */
 void bq_larder_stop(struct bq_larder *larder);
+
+/* The transport has none of its parcels: it may be destroyed. */
 bool bq_larder_is_settled(struct bq_larder *larder);
 void bq_larder_destroy(struct bq_larder *larder);
 

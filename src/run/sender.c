@@ -47,8 +47,9 @@ void bq_sender_take(void *sender, const struct bq_finished *finished)
     int rc = 0;
     if (finished->is_failed) {
         struct bq_refusal *refusal = finished->payload;
-        struct bq_message message = {
-            .kind = BQ_FAILED, .first = finished->node.first, .n = refusal && refusal->is_input};
+        struct bq_message message = {.kind = BQ_FAILED,
+                                     .first = finished->node.first,
+                                     .n = refusal ? refusal->by : BQ_BY_KERNEL};
         snprintf(message.text, sizeof message.text, "%s", refusal ? refusal->why : "out of memory");
         bq_free(refusal);
         rc = bq_sender_message(s, &message);

@@ -274,7 +274,7 @@ static void make_messages(void)
     save_messages("all", &first, step, &w, message);
 }
 
-static void make_report(void)
+static void make_report(const char *name, uint64_t wait_ns, uint64_t bytes)
 {
     unsigned char message[6000];
     struct bq_cook_report *cooks = bq_alloc(2, sizeof *cooks);
@@ -283,7 +283,8 @@ static void make_report(void)
                                   .n_cooks = 2,
                                   .n_cores = 2,
                                   .n_chunks = 10,
-                                  .wait_ns = 30000000,
+                                  .bytes_in = bytes,
+                                  .wait_ns = wait_ns,
                                   .cooks = cooks,
                                   .warning = "a warning"};
     MUST(cooks);
@@ -298,7 +299,7 @@ static void make_report(void)
     struct bq_writer w = bq_writer(message, sizeof message);
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_REPORT, .step = 1});
     bq_wire_put_report(&w, &k);
-    save_messages("report", NULL, NULL, &w, message);
+    save_messages(name, NULL, NULL, &w, message);
     bq_free(cooks);
 }
 
@@ -312,6 +313,7 @@ int main(int argc, char **argv)
     make_codec();
     make_recipes();
     make_messages();
-    make_report();
+    make_report("report", 30000000, 1 << 20);
+    make_report("report-of-much-in-no-time", 1, UINT64_MAX);
     return 0;
 }
