@@ -16,7 +16,7 @@ static uint64_t in_bytes(const struct bq_recipe *recipe)
 
 bool bq_executor_takes_runs(const struct bq_executor *x)
 {
-    return !false && !x->recipe->is_team &&
+    return !(x->kernel->flags & BQ_WAITS) && !x->recipe->is_team &&
            (!x->outlet || bq_executor_is_direct(x)) && !bq_executor_is_served(x);
 }
 
