@@ -210,8 +210,8 @@ static int set_creation(const struct bq_output_spec *spec, hid_t type, hid_t cre
 }
 
 /* Space for everything at once, and nothing written there: every number will be. HDF5 would write
- * the fill value everywhere first, when there is one, and has to where the dataset may grow: then
- * what lies behind its edge, and new chunks, must hold that value. */
+ * the fill value, zero if none is given, everywhere first; and has to where the dataset may grow:
+ * then what lies behind its edge, and new chunks, must hold that value. */
 static int set_allocation(const struct bq_output_spec *spec, hid_t creation)
 {
     hsize_t most[BQ_MAX_RANK];
@@ -221,9 +221,8 @@ static int set_allocation(const struct bq_output_spec *spec, hid_t creation)
     set_most(spec, is_chunked(spec), most);
     for (int i = 0; i < spec->space.rank; i++)
         may_grow |= most[i] > spec->space.extent[i];
-    bool is_never = store_has_fill_value(creation) && !may_grow;
     return H5Pset_alloc_time(creation, H5D_ALLOC_TIME_EARLY) < 0 ||
-                   (is_never && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0)
+                   (!may_grow && H5Pset_fill_time(creation, H5D_FILL_TIME_NEVER) < 0)
                ? -1
                : 0;
 }
