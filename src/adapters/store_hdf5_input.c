@@ -208,9 +208,9 @@ static int open_dataset(struct bq_input *input, char *path, struct bq_error *err
     input->dataset = H5Dopen2(input->file, path, H5P_DEFAULT);
     if (input->dataset < 0)
         return store_fail(err, BQ_EXIT_USAGE, NULL, "%s: cannot open", input->where);
-    if (choose_types(input, field, err) != 0 || open_again(input, path, err) != 0 ||
-        find_driver(input, err) != 0 ||
-        store_check_claims(input->dataset, &input->info, input->where, err) != 0)
+    if (choose_types(input, field, err) != 0 ||
+        store_check_claims(input->dataset, &input->info, input->where, err) != 0 ||
+        open_again(input, path, err) != 0 || find_driver(input, err) != 0)
         return -1;
     input->space = H5Dget_space(input->dataset);
     if (input->space < 0)

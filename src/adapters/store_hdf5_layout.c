@@ -186,6 +186,16 @@ static int check_filters(hid_t creation, size_t element, const struct bq_space *
     return 0;
 }
 
+/* Stored chunks are boxes of the dataset's own rank, and not empty. */
+static int check_chunks(const struct bq_input_info *info, const char *where, struct bq_error *err)
+{
+    if (!info->is_scalar && info->chunk.rank > 0 && bq_space_elements(&info->chunk) > 0)
+        return 0;
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s: the file is damaged: its stored chunks have no element, or another rank",
+                   where);
+}
+
 int store_check_claims(hid_t dataset, const struct bq_input_info *info, const char *where,
                        struct bq_error *err)
 {
@@ -194,7 +204,9 @@ int store_check_claims(hid_t dataset, const struct bq_input_info *info, const ch
     size_t element = H5Tget_size(type);
     int rc = 0;
     if (kind == H5D_CHUNKED)
-        rc = check_filters(creation, element, &info->chunk, where, err);
+        rc = check_chunks(info, where, err) != 0
+                 ? -1
+                 : check_filters(creation, element, &info->chunk, where, err);
     else if (kind == H5D_COMPACT ||
              (kind == H5D_CONTIGUOUS && H5Pget_external_count(creation) == 0))
         rc = check_room(dataset, element, &info->space, where, err);
