@@ -15,7 +15,7 @@ struct bench {
     struct bq_block in_block, out_block;
     bool is_fetching;     /* its input is on the way */
     unsigned stage;       /* of the kernel */
-    uint64_t begun;       /* clock, when its input was there */
+    uint64_t begun;       /* clock: of the last call of the cook, before the kernel */
     unsigned char *stack; /* results of a run on their way up the tree */
 };
 
