@@ -226,6 +226,33 @@ static void failed_set_changes_nothing(void)
     bq_job_destroy(job);
 }
 
+static void texts_and_lists(void)
+{
+    static const struct bq_param weights = {"weights", BQ_LIST, {0}, -10, 10, "", ""};
+    static const struct bq_param name = {"name", BQ_TEXT, {0}, 1, 0, "", ""};
+    union bq_value value = bq_param_standard(&name);
+    void *owned = NULL;
+    struct bq_error err = {0};
+    CHECK_TEXT(value.text, "");
+    CU_ASSERT_EQUAL(bq_param_set(&name, "a = b", &value, &owned, &err), 0);
+    CHECK_TEXT(value.text, "a = b");
+    CU_ASSERT_EQUAL(bq_param_set(&weights, "[[1, -2.5],[1e1 0]]", &value, &owned, &err), 0);
+    CU_ASSERT(value.list->n == 4 && value.list->at[1] == -2.5 && value.list->at[2] == 10);
+    static const char *const bad[] = {"1,x",
+                                      "11",
+                                      "1,2,nan",
+                                      "''",
+                                      "1;2",
+                                      "00000000000000000000000000000000000000000000000000000000"
+                                      "000000000000000000000001"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        CU_ASSERT_EQUAL(bq_param_set(&weights, bad[i], &value, &owned, &err), -1);
+    CU_ASSERT_EQUAL(value.list->n, 4);
+    CU_ASSERT_EQUAL(bq_param_set(&weights, "", &value, &owned, &err), 0);
+    CU_ASSERT_EQUAL(value.list->n, 0);
+    bq_free(owned);
+}
+
 static void parameters(void)
 {
     static const struct bq_param whole = {"n", BQ_INT, {0}, 1, 0, "", ""};
@@ -301,6 +328,7 @@ static const struct test tests[] = {
     {"a kernel alone makes a job of standard values", from_a_kernel},
     {"a value that is refused leaves the step as it was", failed_set_changes_nothing},
     {"whole numbers, reals and truth values are parsed exactly or refused", parameters},
+    {"a text or a list is parsed as a whole or refused", texts_and_lists},
     {"a quoted word is short, on one line and whole characters", quotes},
 };
 

@@ -230,7 +230,8 @@ static void a_hostile_count_of_nodes_ends_with_the_bytes(void)
 static struct bq_recipe example_recipe(void)
 {
     struct bq_recipe r = {.kernel = "stats",
-                          .n_params = 2,
+                          .n_params = 5,
+                          .kinds = {BQ_INT, BQ_REAL, BQ_TEXT, BQ_LIST, BQ_LIST},
                           .has_input = true,
                           .file = "in.h5",
                           .dataset = "/a/b",
@@ -252,6 +253,10 @@ static struct bq_recipe example_recipe(void)
                           .is_bound = true};
     r.params[0].i = -5;
     r.params[1].r = inf;
+    r.params[2].text = "urls.txt";
+    static const double numbers[] = {1, -2.5, 1e300};
+    static const struct bq_list list = {3, numbers};
+    r.params[3].list = &list; /* and the fourth has none */
     struct bq_space space = {.rank = 3, .extent = {100, 20, 7}};
     CU_ASSERT_EQUAL(bq_plan_make(&r.plan, &space, (uint64_t[]){30, 20, 2}, NULL), 0);
     r.layout = (struct bq_layout){
@@ -303,6 +308,7 @@ static int get_recipe(const unsigned char *bytes, size_t n, struct bq_recipe *re
     unsigned char *exact = malloc(n ? n : 1);
     memcpy(exact, bytes, n);
     struct bq_reader r = bq_reader(exact, n);
+    bq_recipe_free(recipe);
     int rc = bq_recipe_get(&r, recipe);
     free(exact);
     return rc;
@@ -321,6 +327,9 @@ static void a_recipe_comes_back_as_it_was(void)
     CHECK_TEXT(out.dataset, in.dataset);
     CU_ASSERT(out.plan.n_chunks == in.plan.n_chunks && out.plan.grid[2] == 4);
     CU_ASSERT(out.params[0].i == -5 && out.params[1].r == inf);
+    CHECK_TEXT(out.params[2].text, "urls.txt");
+    CU_ASSERT(out.params[3].list->n == 3 && out.params[3].list->at[2] == 1e300);
+    CU_ASSERT(out.params[4].list->n == 0 && in.params[4].list == NULL);
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
     CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);
     CU_ASSERT(out.open == 2 && out.n_cooks == 4 && out.n_kitchens == 3 && out.acc_size == 96);

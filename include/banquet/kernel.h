@@ -24,10 +24,13 @@
 extern "C" {
 #endif
 
-#define BQ_KERNEL_ABI 1u
-#define BQ_MAX_RANK 8         /* dimensions of a dataset */
-#define BQ_MAX_PARAMS 16      /* parameters of a kernel */
-#define BQ_MAX_ACC (1u << 20) /* bytes of an accumulator */
+#define BQ_KERNEL_ABI 2u
+#define BQ_MAX_RANK 8           /* dimensions of a dataset */
+#define BQ_MAX_PARAMS 16        /* parameters of a kernel */
+#define BQ_MAX_ACC (1u << 20)   /* bytes of an accumulator */
+#define BQ_MAX_STATE (1u << 20) /* bytes that a kernel which waits keeps for an open chunk */
+#define BQ_MAX_HALO 4096u       /* elements of margin along an axis */
+#define BQ_MAX_LIST (1u << 20)  /* numbers of a list */
 
 /* Element types as a kernel sees them: always in the machine's own byte order. */
 #define BQ_TYPES(X)                                                                                \
@@ -78,26 +81,54 @@ struct bq_space {
 
 /* -- parameters --------------------------------------------------------------------------- */
 
-enum bq_param_kind { BQ_INT, BQ_REAL, BQ_BOOL };
+enum bq_param_kind {
+    BQ_INT,
+    BQ_REAL,
+    BQ_BOOL,
+    BQ_TEXT, /* the name of a file, a pattern */
+    BQ_LIST  /* of numbers: weights, centres, the counts of a histogram */
+};
+
+struct bq_list {
+    size_t n; /* at most BQ_MAX_LIST */
+    const double *at;
+};
 
 union bq_value {
     int64_t i;
     double r;
     bool b;
+    const char *text;           /* never NULL; "" when nothing is given and nothing is standard */
+    const struct bq_list *list; /* NULL when nothing is given and nothing is standard */
 };
 
 /* One parameter. The engine checks kind and range before the kernel sees a value. A parameter
- * whose range is empty (min > max) may have any value of its kind. */
+ * whose range is empty (min > max) may have any value of its kind. Each number of a list has to
+ * lie in the range; a kernel's prepare checks how many there are. */
 struct bq_param {
     const char *name;
     enum bq_param_kind kind;
     union bq_value standard; /* the value when the job gives none */
-    double min, max;         /* both allowed */
+    double min, max;         /* both allowed; not of bools and texts */
     const char *unit;        /* "" when it has none */
     const char *help;        /* one line */
 };
 
 /* -- what the engine asks once, before the first chunk ------------------------------------ */
+
+/* What a kernel sees beyond the edge of a dataset. X(code, name) */
+#define BQ_BORDERS(X)                                                                              \
+    X(BQ_CLAMP, "clamp")       /* the nearest element: a a | a b c | c c */                        \
+    X(BQ_WRAP, "wrap")         /* the other end:       b c | a b c | a b */                        \
+    X(BQ_REFLECT, "reflect")   /* a mirror at the edge: b a | a b c | c b */                       \
+    X(BQ_CONSTANT, "constant") /* a number: border_value */
+
+enum bq_border {
+#define BQ_BORDER_CODE(code, name) code,
+    BQ_BORDERS(BQ_BORDER_CODE)
+#undef BQ_BORDER_CODE
+        BQ_N_BORDERS
+};
 
 struct bq_setup {
     /* told */
@@ -105,11 +136,17 @@ struct bq_setup {
     bool has_input, has_output;   /* what the job names */
     enum bq_type in_type;         /* valid when has_input */
     struct bq_space space;        /* has_input: the input's extent; else to be filled */
-    /* answered; preset: out_type = in_type (BQ_U8 without input), acc_size = 0, chunk.rank = 0 */
+    /* answered; preset: out_type = in_type (BQ_U8 without input), the job's border (BQ_CLAMP when
+     * it names none), all else 0 */
     enum bq_type out_type;
-    size_t acc_size;       /* bytes of the accumulator of a chunk, at most BQ_MAX_ACC */
-    struct bq_space chunk; /* generate: the shape that suits; rank 0 leaves it to the engine */
-    char message[200];     /* why it cannot be done, when prepare returns -1 */
+    size_t acc_size;            /* bytes of the accumulator of a chunk, at most BQ_MAX_ACC */
+    size_t state_size;          /* BQ_WAITS: bytes that it keeps while a chunk is open */
+    struct bq_space chunk;      /* generate: the shape that suits; rank 0 leaves it to the engine */
+    bool is_whole[BQ_MAX_RANK]; /* axes that no chunk may cut: the columns of a table */
+    uint64_t halo[BQ_MAX_RANK]; /* margin of the input that a chunk needs, on either side */
+    enum bq_border border;
+    double border_value; /* CONSTANT, converted to in_type */
+    char message[200];   /* why it cannot be done, when prepare returns -1 */
 };
 
 /* -- one chunk ---------------------------------------------------------------------------- */
@@ -118,15 +155,17 @@ struct bq_setup {
 struct bq_block {
     enum bq_type type;
     int rank;
-    const uint64_t *extent; /* of this chunk, clipped at the dataset's edge */
-    const uint64_t *offset; /* of its first element in the dataset */
+    const uint64_t *extent; /* of this chunk, clipped at the dataset's edge; of an input with a
+                               halo: of the chunk and its margins, 2 halo[i] more along axis i */
+    const uint64_t *offset; /* in the dataset, of the chunk's first element, margins not counted */
     uint64_t n;             /* elements: the product of extent */
     void *data;
 };
 
 enum bq_answer {
     BQ_DONE, /* the chunk is finished */
-    BQ_WAIT, /* it waits for wait_ns: call again, with stage one higher; other chunks may run now */
+    BQ_WAIT, /* it waits, for wait_ns or for wait_fd: call again then, with stage one higher; other
+                chunks may run meanwhile */
     BQ_FAIL  /* it cannot be done: message says why */
 };
 
@@ -137,10 +176,15 @@ struct bq_call {
     const struct bq_block *in;    /* data is NULL without input; the rest is valid always */
     const struct bq_block *out;   /* data is NULL without output */
     void *acc;                    /* acc_size bytes set by init, 16-byte aligned; NULL if 0 */
-    unsigned stage;               /* 0, then one more after each BQ_WAIT */
-    unsigned part, n_parts;       /* divisible kernels: do this share of the work */
-    uint64_t wait_ns;             /* to be set with BQ_WAIT, nanoseconds */
-    char message[120];            /* to be set with BQ_FAIL */
+    const uint64_t *halo;   /* as prepare answered: in's element [i + halo[0], j + halo[1], ..] lies
+                               where out's element [i, j, ..] does */
+    void *state;            /* state_size bytes, 16-byte aligned, all zero at stage 0; NULL if 0 */
+    unsigned stage;         /* 0, then one more after each BQ_WAIT */
+    unsigned part, n_parts; /* divisible kernels: do this share of the work */
+    uint64_t wait_ns;       /* to be set with BQ_WAIT, nanoseconds; with wait_fd the longest wait */
+    int wait_fd;       /* preset -1; a descriptor to be waited for, which stays open meanwhile */
+    short wait_events; /* of wait_fd, as for poll: POLLIN, POLLOUT */
+    char message[120]; /* to be set with BQ_FAIL */
 };
 
 /* Where a finished reduction goes: the summary and the JSON. Names must be unique. */
@@ -149,6 +193,7 @@ struct bq_sink {
     void (*real)(struct bq_sink *, const char *name, double value);
     void (*series)(struct bq_sink *, const char *name, const uint64_t *values, size_t n);
     void (*negative)(struct bq_sink *, const char *name, int64_t value); /* an integer below 0 */
+    void (*reals)(struct bq_sink *, const char *name, const double *values, size_t n);
 };
 
 enum bq_kernel_flag {
@@ -175,6 +220,9 @@ struct bq_kernel {
     void (*init)(const union bq_value *params, void *acc);
     /* Any thread. Never called for the same accumulator twice at once. */
     enum bq_answer (*cook)(struct bq_call *call);
+    /* Gives back what `state` of a chunk holds that will not be called again, because the run ends
+     * early. NULL: nothing. */
+    void (*abandon)(void *state);
     /* into := into followed by next. Always along a tree fixed by chunk ids, so floating-point
      * sums come out the same on any number of machines; it need not be associative. */
     void (*combine)(const union bq_value *params, void *into, const void *next);

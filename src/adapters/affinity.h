@@ -24,9 +24,9 @@ struct bq_place_on_machine {
 int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
                      unsigned machine_ranks, struct bq_error *err);
 
-/* Keeps hwloc from loading its plug-ins, which look for graphics cards: 8 ms of a start of 30. It sets
- * the environment, so only before the process has other threads, and not where MPI is started, whose
- * own hwloc may want them. */
+/* Keeps hwloc from loading its plug-ins, which look for graphics cards: 8 ms of a start of 30. It
+ * sets the environment, so only before the process has other threads, and not where MPI is started,
+ * whose own hwloc may want them. */
 void bq_affinity_cores_only(void);
 
 /* For a thread that sleeps most of the time and must answer at once when it wakes: exact timers,

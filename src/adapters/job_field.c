@@ -1,9 +1,11 @@
 #include "adapters/job_field.h"
 
+#include "base/heap.h"
 #include "base/hint.h"
 #include "core/step.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define MAX_HINT 128
@@ -166,6 +168,48 @@ static int chunk_read(struct bq_yaml *yaml, struct bq_step *step, const struct b
     return 0;
 }
 
+/* The texts of a list, and of lists in it (the rows of a matrix), as one text. */
+static int list_join(struct bq_yaml *yaml, const struct bq_yaml_value *list, FILE *into,
+                     unsigned depth, struct bq_error *err)
+{
+    size_t n;
+    if (bq_yaml_list(yaml, list, NULL, 0, &n, err))
+        return -1;
+    struct bq_yaml_value *items = bq_alloc(n + 1, sizeof *items);
+    int rc = items ? bq_yaml_list(yaml, list, items, n, &n, err)
+                   : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    for (size_t i = 0; rc == 0 && i < n; i++) {
+        const char *text;
+        if (items[i].kind == BQ_YAML_LIST && depth < BQ_MAX_RANK)
+            rc = list_join(yaml, &items[i], into, depth + 1, err);
+        else if (items[i].kind != BQ_YAML_TEXT)
+            rc = bq_job_field_wrong(yaml, "a list's value", "a number", &items[i], err);
+        else if ((text = bq_yaml_text(yaml, &items[i], err)))
+            fprintf(into, "%s,", *text ? text : "''");
+        else
+            rc = -1;
+    }
+    bq_free(items);
+    return rc;
+}
+
+static int list_read(struct bq_yaml *yaml, struct bq_step *step, const char *key,
+                     const struct bq_yaml_pair *pair, struct bq_error *err)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *into = open_memstream(&text, &size);
+    if (!into)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    int rc = list_join(yaml, &pair->value, into, 0, err);
+    if (fclose(into) && rc == 0)
+        rc = bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    if (rc == 0 && bq_step_set(step, key, text, pair->line, err))
+        rc = bq_yaml_at(yaml, pair->line, err);
+    free(text);
+    return rc;
+}
+
 static int params_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *field,
                        struct bq_error *err)
 {
@@ -181,8 +225,16 @@ static int params_read(struct bq_yaml *yaml, struct bq_step *step, const struct 
     for (size_t i = 0; i < n; i++) {
         char key[BQ_MAX_NAME + 80];
         snprintf(key, sizeof key, "params.%s", pairs[i].key);
+        int at = bq_kernel_param(step->kernel, pairs[i].key);
+        bool is_list = at >= 0 && step->kernel->params[at].kind == BQ_LIST;
+        if (is_list && pairs[i].value.kind == BQ_YAML_LIST) {
+            if (list_read(yaml, step, key, &pairs[i], err))
+                return -1;
+            continue;
+        }
         if (pairs[i].value.kind != BQ_YAML_TEXT)
-            return bq_job_field_wrong(yaml, key, "one value", &pairs[i].value, err);
+            return bq_job_field_wrong(yaml, key, is_list ? "a list of numbers" : "one value",
+                                      &pairs[i].value, err);
         if (text_read(yaml, step, key, &pairs[i], err))
             return -1;
     }

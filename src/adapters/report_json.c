@@ -160,6 +160,11 @@ static json_t *results(struct build *b, const struct bq_report *report)
             for (size_t i = 0; i < is->n_series; i++)
                 append(b, value, integer(is->series[i]));
             break;
+        case BQ_RESULT_REALS:
+            value = json_array();
+            for (size_t i = 0; i < is->n_series; i++)
+                append(b, value, real(is->reals[i]));
+            break;
         }
         set(b, object, is->name, value);
     }

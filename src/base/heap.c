@@ -24,8 +24,8 @@ static int must_fail(void)
     return n == 1;
 }
 
-/* The system's own zeroed memory: what is large is not touched, so that it costs nothing until it is
- * used. The pointer to be freed stands in front of the aligned one. */
+/* The system's own zeroed memory: what is large is not touched, so that it costs nothing until it
+ * is used. The pointer to be freed stands in front of the aligned one. */
 void *bq_alloc(size_t n, size_t size)
 {
     if (must_fail() || (size && n > (SIZE_MAX - 2 * LINE) / size))

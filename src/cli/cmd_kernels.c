@@ -30,16 +30,23 @@ static void print_real(double value)
 
 static void print_param(const struct bq_param *p)
 {
-    static const char *const kinds[] = {"int", "real", "bool"};
+    static const char *const kinds[] = {"int", "real", "bool", "text", "list"};
+    const struct bq_list *list = p->kind == BQ_LIST ? p->standard.list : NULL;
     printf("    %-12s %-5s ", p->name, kinds[p->kind]);
     if (p->kind == BQ_INT)
         printf("%lld", (long long)p->standard.i);
     else if (p->kind == BQ_REAL)
         print_real(p->standard.r);
-    else
+    else if (p->kind == BQ_BOOL)
         printf("%s", p->standard.b ? "true" : "false");
+    else if (p->kind == BQ_TEXT)
+        printf("'%s'", bq_param_standard(p).text);
+    for (size_t i = 0; list && i < list->n; i++) {
+        printf("%s", i ? "," : "");
+        print_real(list->at[i]);
+    }
     printf("%s%s  %s", *p->unit ? " " : "", p->unit, p->help);
-    if (p->kind != BQ_BOOL && p->min <= p->max && fabs(p->min) < DBL_MAX &&
+    if (p->kind != BQ_BOOL && p->kind != BQ_TEXT && p->min <= p->max && fabs(p->min) < DBL_MAX &&
         fabs(p->max) < DBL_MAX) {
         printf(" (");
         print_real(p->min);

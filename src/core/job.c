@@ -41,6 +41,8 @@ void bq_job_destroy(struct bq_job *job)
         bq_free(step->input.dataset);
         bq_free(step->output.file);
         bq_free(step->output.dataset);
+        for (size_t p = 0; p < BQ_MAX_PARAMS; p++)
+            bq_free(step->owned[p]);
     }
     bq_free(job->steps);
     bq_free(job->file);

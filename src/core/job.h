@@ -43,6 +43,7 @@ struct bq_step {
     char *name;                           /* never NULL: "step 1" when the job gives none */
     const struct bq_kernel *kernel;       /* static, not owned */
     union bq_value params[BQ_MAX_PARAMS]; /* every one set: given or standard */
+    void *owned[BQ_MAX_PARAMS];           /* memory of texts and lists that were given, or NULL */
     int param_line[BQ_MAX_PARAMS];        /* 0 when not given in the file */
     struct bq_place input, output;
     int chunk_rank; /* 0: auto */
@@ -93,8 +94,25 @@ void bq_job_destroy(struct bq_job *job);
 /* Parameter by name: index in kernel->params or -1. */
 int bq_kernel_param(const struct bq_kernel *kernel, const char *name);
 
-/* Parses and range-checks one value from text. */
+/* A text that is not given is never NULL. */
+static inline union bq_value bq_param_standard(const struct bq_param *param)
+{
+    if (param->kind == BQ_TEXT && !param->standard.text)
+        return (union bq_value){.text = ""};
+    return param->standard;
+}
+
+/* Parses and range-checks one value from text, of a parameter that is a number or a bool. */
 int bq_param_parse(const struct bq_param *param, const char *text, union bq_value *value,
                    struct bq_error *err);
+
+/* The same for any kind. A text or a list ("1, 2.5 3", brackets allowed) takes memory, of which
+ * *owned is told; what it was before is freed. */
+int bq_param_set(const struct bq_param *param, const char *text, union bq_value *value,
+                 void **owned, struct bq_error *err);
+
+/* A list in one piece of memory, for bq_free; its numbers are copied unless `at` is NULL. NULL: no
+ * memory, or n is above BQ_MAX_LIST. */
+struct bq_list *bq_list_create(const double *at, size_t n);
 
 #endif

@@ -1,5 +1,6 @@
 #include "core/recipe.h"
 
+#include "base/heap.h"
 #include "core/number.h"
 
 #include <string.h>
@@ -77,17 +78,115 @@ static int get_layout(struct bq_reader *r, const struct bq_space *space, enum bq
     return layout->storage == BQ_STORAGE_CHUNKED && (rank == 0 || n > UINT32_MAX) ? -1 : 0;
 }
 
+/* -- parameters --------------------------------------------------------------------------- */
+
+static void put_params(struct bq_writer *w, const struct bq_recipe *recipe)
+{
+    bq_put_u32(w, recipe->n_params);
+    for (uint32_t i = 0; i < recipe->n_params; i++) {
+        const union bq_value *value = &recipe->params[i];
+        uint64_t bits;
+        bq_put_u8(w, recipe->kinds[i]);
+        if (recipe->kinds[i] == BQ_TEXT) {
+            bq_put_u32(w, (uint32_t)strlen(value->text));
+            bq_put_bytes(w, value->text, strlen(value->text));
+        } else if (recipe->kinds[i] == BQ_LIST) {
+            size_t n = value->list ? value->list->n : 0;
+            bq_put_u32(w, (uint32_t)n);
+            for (size_t k = 0; k < n; k++) {
+                memcpy(&bits, &value->list->at[k], sizeof bits);
+                bq_put_u64(w, bits);
+            }
+        } else {
+            memcpy(&bits, value, sizeof bits);
+            bq_put_u64(w, bits);
+        }
+    }
+}
+
+static int get_text(struct bq_reader *r, union bq_value *value, void **owned)
+{
+    uint32_t n = bq_get_u32(r);
+    const char *bytes = bq_get_bytes(r, n);
+    char *text = bytes ? bq_alloc(1, (size_t)n + 1) : NULL;
+    if (!text)
+        return -1;
+    memcpy(text, bytes, n);
+    value->text = text;
+    *owned = text;
+    return 0;
+}
+
+static int get_list(struct bq_reader *r, union bq_value *value, void **owned)
+{
+    uint32_t n = bq_get_u32(r);
+    if (r->is_bad || n > BQ_MAX_LIST || n > (size_t)(r->end - r->at) / 8)
+        return -1;
+    struct bq_list *list = bq_list_create(NULL, n);
+    if (!list)
+        return -1;
+    double *at = (double *)(list + 1);
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t bits = bq_get_u64(r);
+        memcpy(&at[i], &bits, sizeof bits);
+    }
+    value->list = list;
+    *owned = list;
+    return 0;
+}
+
+static int get_params(struct bq_reader *r, struct bq_recipe *recipe)
+{
+    recipe->n_params = bq_get_u32(r);
+    if (recipe->n_params > BQ_MAX_PARAMS) {
+        recipe->n_params = 0;
+        return -1;
+    }
+    for (uint32_t i = 0; i < recipe->n_params; i++) {
+        unsigned kind = recipe->kinds[i] = bq_get_u8(r);
+        union bq_value *value = &recipe->params[i];
+        uint64_t bits;
+        int rc = 0;
+        if (kind == BQ_TEXT)
+            rc = get_text(r, value, &recipe->owned[i]);
+        else if (kind == BQ_LIST)
+            rc = get_list(r, value, &recipe->owned[i]);
+        else if (kind <= BQ_BOOL) {
+            bits = bq_get_u64(r);
+            memcpy(value, &bits, sizeof bits);
+        } else
+            rc = -1;
+        if (rc < 0)
+            return -1;
+    }
+    return 0;
+}
+
+void bq_recipe_free(struct bq_recipe *recipe)
+{
+    for (uint32_t i = 0; i < BQ_MAX_PARAMS; i++) {
+        bq_free(recipe->owned[i]);
+        recipe->owned[i] = NULL;
+    }
+}
+
+size_t bq_recipe_bytes(const struct bq_recipe *recipe)
+{
+    size_t n = 8 * BQ_MAX_PATH; /* names, layouts and numbers */
+    for (uint32_t i = 0; i < recipe->n_params; i++) {
+        const union bq_value *value = &recipe->params[i];
+        n += recipe->kinds[i] == BQ_TEXT ? strlen(value->text) : 0;
+        n += recipe->kinds[i] == BQ_LIST && value->list ? 8 * value->list->n : 0;
+    }
+    return n;
+}
+
 /* -- recipes ------------------------------------------------------------------------------ */
 
 void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
 {
     bq_put_text(w, recipe->kernel);
-    bq_put_u32(w, recipe->n_params);
-    for (uint32_t i = 0; i < recipe->n_params; i++) {
-        uint64_t bits;
-        memcpy(&bits, &recipe->params[i], sizeof bits);
-        bq_put_u64(w, bits);
-    }
+    put_params(w, recipe);
     bq_put_u8(w, recipe->has_input);
     bq_put_u8(w, recipe->has_output);
     bq_put_text(w, recipe->file);
@@ -153,13 +252,8 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
 {
     *recipe = (struct bq_recipe){0};
     bq_get_text(r, recipe->kernel, sizeof recipe->kernel);
-    recipe->n_params = bq_get_u32(r);
-    if (recipe->n_params > BQ_MAX_PARAMS)
+    if (get_params(r, recipe) < 0)
         return -1;
-    for (uint32_t i = 0; i < recipe->n_params; i++) {
-        uint64_t bits = bq_get_u64(r);
-        memcpy(&recipe->params[i], &bits, sizeof bits);
-    }
     recipe->has_input = bq_get_u8(r) != 0;
     recipe->has_output = bq_get_u8(r) != 0;
     bq_get_text(r, recipe->file, sizeof recipe->file);

@@ -29,7 +29,9 @@ enum bq_output_how {
 struct bq_recipe {
     char kernel[48];
     uint32_t n_params;
+    uint8_t kinds[BQ_MAX_PARAMS]; /* enum bq_param_kind */
     union bq_value params[BQ_MAX_PARAMS];
+    void *owned[BQ_MAX_PARAMS]; /* memory of texts and lists that nobody else owns, or NULL */
     bool has_input, has_output;
     char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH]; /* input */
     uint64_t file_bytes, identity[2];             /* of the input, as the coordinator sees it */
@@ -62,7 +64,14 @@ static inline size_t bq_recipe_result_size(const struct bq_recipe *recipe)
 
 void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe);
 
-/* -1 when the bytes are no recipe, or one that asks for impossible things. */
+/* -1 when the bytes are no recipe, or one that asks for impossible things, or without memory; to be
+ * freed in any case. */
 int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe);
+
+/* What it owns, not itself. */
+void bq_recipe_free(struct bq_recipe *recipe);
+
+/* Bytes that bq_recipe_put writes at most. */
+size_t bq_recipe_bytes(const struct bq_recipe *recipe);
 
 #endif

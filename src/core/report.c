@@ -44,8 +44,10 @@ void bq_report_free(struct bq_report *report)
 {
     for (size_t k = 0; report->kitchens && k < report->n_kitchens; k++)
         bq_free(report->kitchens[k].cooks);
-    for (size_t r = 0; report->results && r < report->n_results; r++)
+    for (size_t r = 0; report->results && r < report->n_results; r++) {
         bq_free(report->results[r].series);
+        bq_free(report->results[r].reals);
+    }
     bq_free(report->kitchens);
     bq_free(report->results);
     bq_free(report->given_up);

@@ -28,7 +28,13 @@ struct bq_kitchen_report {
 };
 
 /* NEGATIVE: an integer below 0, as two's complement. */
-enum bq_result_kind { BQ_RESULT_INTEGER, BQ_RESULT_NEGATIVE, BQ_RESULT_REAL, BQ_RESULT_SERIES };
+enum bq_result_kind {
+    BQ_RESULT_INTEGER,
+    BQ_RESULT_NEGATIVE,
+    BQ_RESULT_REAL,
+    BQ_RESULT_SERIES,
+    BQ_RESULT_REALS
+};
 
 /* A named number from a kernel's present(). */
 struct bq_result {
@@ -36,8 +42,9 @@ struct bq_result {
     enum bq_result_kind kind;
     uint64_t integer;
     double real;
-    uint64_t *series; /* owned by the report */
-    size_t n_series;
+    uint64_t *series; /* SERIES; owned by the report */
+    double *reals;    /* REALS; owned by the report */
+    size_t n_series;  /* numbers of either */
 };
 
 struct bq_given_up {

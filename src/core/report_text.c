@@ -97,6 +97,18 @@ static void write_series(const struct bq_result *result, char *out, size_t size)
                  bq_text_count(result->series[at], largest, sizeof largest), at);
 }
 
+static void write_reals(const struct bq_result *result, char *out, size_t size)
+{
+    size_t used = 0;
+    char n[32];
+    snprintf(out, size, "no values");
+    for (size_t i = 0; i < result->n_series && used < 60; i++)
+        used += (size_t)snprintf(out + used, size - used, "%s%.6g", i ? " " : "", result->reals[i]);
+    if (used >= 60)
+        snprintf(out, size, "%s values, %.6g to %.6g", bq_text_count(result->n_series, n, sizeof n),
+                 result->reals[0], result->reals[result->n_series - 1]);
+}
+
 static void write_results(const struct bq_report *report, const struct bq_lines *lines)
 {
     size_t width = 8;
@@ -120,6 +132,9 @@ static void write_results(const struct bq_report *report, const struct bq_lines 
             break;
         case BQ_RESULT_SERIES:
             write_series(result, value, sizeof value);
+            break;
+        case BQ_RESULT_REALS:
+            write_reals(result, value, sizeof value);
             break;
         }
         int pad = (int)(width - bq_line_columns(result->name));

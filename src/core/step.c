@@ -55,7 +55,7 @@ void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel)
 {
     step->kernel = kernel;
     for (size_t i = 0; i < kernel->n_params; i++)
-        step->params[i] = kernel->params[i].standard;
+        step->params[i] = bq_param_standard(&kernel->params[i]);
     step->schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     step->open = 1;
 }
@@ -204,7 +204,7 @@ static int param_set(struct bq_step *step, const char *name, const char *text, i
                        bq_quote(name, quote, sizeof quote),
                        bq_hint(name, names, kernel->n_params, hint, sizeof hint));
     }
-    if (bq_param_parse(&kernel->params[at], text, &step->params[at], err))
+    if (bq_param_set(&kernel->params[at], text, &step->params[at], &step->owned[at], err))
         return -1;
     step->param_line[at] = line;
     return 0;

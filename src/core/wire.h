@@ -23,7 +23,7 @@
 #include "core/reduction.h"
 #include "core/report.h"
 
-#define BQ_WIRE_VERSION 2u
+#define BQ_WIRE_VERSION 3u
 
 enum bq_message_kind {
     BQ_HELLO = 1,

@@ -188,7 +188,8 @@ const struct bq_kernel bq_kernel_brighten = {
     .abi = BQ_KERNEL_ABI,
     .flags = BQ_READS | BQ_WRITES | BQ_DIVISIBLE,
     .name = "brighten",
-    .summary = "multiplies by a gain, adds an offset; integers are rounded and clamped, NaN stays NaN",
+    .summary =
+        "multiplies by a gain, adds an offset; integers are rounded and clamped, NaN stays NaN",
     .params = params,
     .n_params = sizeof params / sizeof *params,
     .prepare = prepare,

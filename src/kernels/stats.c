@@ -197,7 +197,8 @@ const struct bq_kernel bq_kernel_stats = {
     .abi = BQ_KERNEL_ABI,
     .flags = BQ_READS,
     .name = "stats",
-    .summary = "counts, range, sum, mean, deviation of finite numbers; NaN and infinities counted apart",
+    .summary =
+        "counts, range, sum, mean, deviation of finite numbers; NaN and infinities counted apart",
     .params = params,
     .n_params = sizeof params / sizeof *params,
     .prepare = prepare,

@@ -237,7 +237,7 @@ static int gather_reports(struct coordinator *c)
 
 static int open_step(struct coordinator *c)
 {
-    size_t size = sizeof(struct bq_recipe) + BQ_WIRE_FIXED;
+    size_t size = bq_recipe_bytes(c->recipe) + BQ_WIRE_FIXED;
     unsigned char *bytes = bq_alloc(1, size);
     if (!bytes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");

@@ -67,10 +67,19 @@ static void warn_about_sight(struct kitchen *k)
                  "does not see the output's folder; the coordinator writes for it");
 }
 
+/* A value is used as what the kernel says it is. */
+static bool has_params(const struct bq_kernel *kernel, const struct bq_recipe *recipe)
+{
+    bool is_same = kernel->n_params == recipe->n_params;
+    for (size_t i = 0; is_same && i < kernel->n_params; i++)
+        is_same = recipe->kinds[i] == kernel->params[i].kind;
+    return is_same;
+}
+
 int bq_kitchen_ready(struct kitchen *k, struct bq_error *why, uint64_t epoch)
 {
     const struct bq_kernel *kernel = bq_registry_find(k->registry, k->recipe.kernel);
-    if (!kernel || kernel->n_params != k->recipe.n_params)
+    if (!kernel || !has_params(kernel, &k->recipe))
         return bq_fail(
             why, BQ_EXIT_FAILED,
             "kernel '%s' is not the same in this kitchen's program: all ranks must run one build",
@@ -105,6 +114,7 @@ void bq_kitchen_clean_up(struct kitchen *k)
     bq_pool_destroy(k->pool);
     bq_executor_destroy(k->executor);
     bq_sender_close(&k->sender);
+    bq_recipe_free(&k->recipe);
     k->pool = NULL;
     k->executor = NULL;
 }

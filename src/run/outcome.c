@@ -63,6 +63,21 @@ static void add_series(struct bq_sink *sink, const char *name, const uint64_t *v
     r->n_series = n;
 }
 
+static void add_reals(struct bq_sink *sink, const char *name, const double *values, size_t n)
+{
+    struct gathering *g = (struct gathering *)sink;
+    struct bq_result *r = add(g, name, BQ_RESULT_REALS);
+    if (!r)
+        return;
+    r->reals = bq_alloc(n, sizeof *values);
+    if (!r->reals) {
+        g->is_bad = true;
+        return;
+    }
+    memcpy(r->reals, values, n * sizeof *values);
+    r->n_series = n;
+}
+
 /* The digest covers the output's bytes (already summed over chunks) and every result's bits. */
 static void set_digest(struct bq_report *report, const void *output_digest)
 {
@@ -78,8 +93,10 @@ static void set_digest(struct bq_report *report, const void *output_digest)
         XXH3_128bits_update(state, r->name, strlen(r->name));
         XXH3_128bits_update(state, &r->integer, sizeof r->integer);
         XXH3_128bits_update(state, &r->real, sizeof r->real);
-        if (r->n_series)
+        if (r->series)
             XXH3_128bits_update(state, r->series, r->n_series * sizeof *r->series);
+        if (r->reals)
+            XXH3_128bits_update(state, r->reals, r->n_series * sizeof *r->reals);
     }
     XXH128_hash_t hash = XXH3_128bits_digest(state);
     XXH3_freeState(state);
@@ -111,7 +128,8 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
     struct gathering g = {.sink = {.integer = add_integer,
                                    .real = add_real,
                                    .series = add_series,
-                                   .negative = add_negative},
+                                   .negative = add_negative,
+                                   .reals = add_reals},
                           .report = report};
     if (recipe->acc_size && merge->kernel->present)
         merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),

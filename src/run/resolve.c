@@ -126,6 +126,8 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     snprintf(recipe->kernel, sizeof recipe->kernel, "%s", step->kernel->name);
     recipe->n_params = (uint32_t)step->kernel->n_params;
     memcpy(recipe->params, step->params, recipe->n_params * sizeof *step->params);
+    for (uint32_t i = 0; i < recipe->n_params; i++)
+        recipe->kinds[i] = (uint8_t)step->kernel->params[i].kind;
     recipe->schedule = step->schedule;
     recipe->n_kitchens = n_kitchens;
     recipe->n_cooks = step->cooks;
@@ -162,6 +164,7 @@ failed:
 
 void bq_resolved_close(struct bq_resolved *r)
 {
+    bq_recipe_free(&r->recipe);
     bq_input_close(r->input);
     r->input = NULL;
 }

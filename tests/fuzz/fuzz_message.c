@@ -36,7 +36,7 @@ static struct bq_recipe recipe; /* large, so not on the stack; one input at a ti
 /* What was read can be sent on, and is read as the same. */
 static void send_on(const struct bq_recipe *first)
 {
-    static unsigned char bytes[2][sizeof(struct bq_recipe) + BQ_WIRE_FIXED];
+    static unsigned char bytes[2][sizeof(struct bq_recipe) + (1 << 20)];
     static struct bq_recipe second;
     struct bq_writer w = bq_writer(bytes[0], sizeof bytes[0]);
     bq_recipe_put(&w, first);
@@ -46,6 +46,7 @@ static void send_on(const struct bq_recipe *first)
     w = bq_writer(bytes[1], sizeof bytes[1]);
     bq_recipe_put(&w, &second);
     MUST((size_t)(w.at - bytes[1]) == n && memcmp(bytes[0], bytes[1], n) == 0);
+    bq_recipe_free(&second);
 }
 
 static void look_at_plan(const struct bq_recipe *step)
@@ -267,6 +268,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t n)
         get_ready(&recipe);
     }
     take_rest(rest, n - 2 - n_first, has_recipe);
+    bq_recipe_free(&recipe);
     free(first);
     free(rest);
     return 0;
