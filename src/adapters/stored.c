@@ -57,10 +57,11 @@ uint64_t bq_stored_cells(const struct bq_layout *layout, const struct bq_plan *p
     if (layout->storage != BQ_STORAGE_CHUNKED || plan->n_chunks == 0)
         return 0;
     for (int i = 0; i < plan->space.rank; i++) {
-        uint64_t c = layout->chunk.extent[i], most = plan->chunk[i] / c + 1;
-        most += plan->chunk[i] % c != 0; /* a block that begins anywhere may touch one more */
+        uint64_t h = plan->halo.width[i], n_read = plan->chunk[i] + 2 * h;
+        uint64_t c = layout->chunk.extent[i], most = n_read / c + 1;
+        most += n_read % c != 0; /* a block that begins anywhere may touch one more */
         uint64_t all = plan->space.extent[i] / c + (plan->space.extent[i] % c != 0);
-        bool is_aligned = plan->chunk[i] % c == 0;
+        bool is_aligned = h == 0 && plan->chunk[i] % c == 0;
         most -= is_aligned;
         if (__builtin_mul_overflow(n, most < all ? most : all, &n))
             return UINT64_MAX;
@@ -78,11 +79,11 @@ size_t bq_stored_room(const struct bq_layout *layout, const struct bq_plan *plan
             return SIZE_MAX / 4;
         return (size_t)room;
     case BQ_STORED_DENSE:
-        return (size_t)plan->max_elements * layout->number.size;
+        return (size_t)plan->max_window * layout->number.size;
     case BQ_STORED_NATIVE:
         break;
     }
-    return (size_t)plan->max_elements * native;
+    return (size_t)plan->max_window * native;
 }
 
 double bq_stored_repeats(const struct bq_layout *layout, const struct bq_plan *plan)
@@ -91,9 +92,9 @@ double bq_stored_repeats(const struct bq_layout *layout, const struct bq_plan *p
     if (bq_stored_form(layout) != BQ_STORED_PIECES)
         return 1;
     for (int i = 0; i < plan->space.rank; i++) {
-        uint64_t c = layout->chunk.extent[i], b = plan->chunk[i];
-        if (b % c != 0 && b < plan->space.extent[i])
-            repeats *= ((double)b + (double)c - 1) / (double)b; /* at a random place */
+        uint64_t c = layout->chunk.extent[i], b = plan->chunk[i], h = plan->halo.width[i];
+        if ((h || b % c != 0) && b < plan->space.extent[i])
+            repeats *= ((double)b + 2 * (double)h + (double)c - 1) / (double)b; /* anywhere */
     }
     return repeats;
 }
@@ -157,9 +158,10 @@ static int decode_piece(const struct bq_layout *layout, const struct bq_box *blo
     }
     uint32_t mask = layout->has_raw_edges && !is_whole(layout, cell) ? ~UINT32_C(0) : piece->mask;
     size_t size = bq_layout_chunk_bytes(layout);
-    bool is_direct =
-        is_whole(layout, cell) && is_same(cell, block) && bq_number_is_native(&layout->number);
-    bool is_shared = decoder->cache && !is_same(&part, cell); /* others want the rest of it */
+    /* Others want the rest of it, or the same of it for their margins. */
+    bool is_shared = decoder->cache && (decoder->has_margins || !is_same(&part, cell));
+    bool is_direct = !is_shared && is_whole(layout, cell) && is_same(cell, block) &&
+                     bq_number_is_native(&layout->number);
     bool is_new = true;
     struct bq_cached_chunk *cached =
         is_shared ? bq_chunk_cache_get(decoder->cache, number_of(layout, cell), &is_new) : NULL;
@@ -219,7 +221,8 @@ unsigned bq_stored_shared(const struct bq_layout *layout, const struct bq_plan *
     if (bq_stored_repeats(layout, plan) <= 1)
         return 0;
     for (int i = 0; i < plan->space.rank; i++) {
-        uint64_t c = layout->chunk.extent[i], e = plan->space.extent[i], b = plan->chunk[i];
+        uint64_t c = layout->chunk.extent[i], e = plan->space.extent[i];
+        uint64_t b = plan->chunk[i] + 2 * plan->halo.width[i];
         n *= i == 0 ? (double)(b / c + 2) : (double)(e / c + 1);
     }
     return n < most ? (unsigned)n : most;

@@ -62,6 +62,7 @@ struct bq_decoder {
     struct bq_codec *codec;
     void *scratch;
     struct bq_chunk_cache *cache;
+    bool has_margins; /* blocks overlap: every stored chunk is wanted by several */
 };
 
 /* To the dense native block in `data`. Errors (exit 1) name the filter and the stored chunk's

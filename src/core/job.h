@@ -39,6 +39,13 @@ enum bq_on_error {
         BQ_N_ON_ERRORS
 };
 
+/* What lies beyond the edge of the input, for kernels that look there. */
+struct bq_border_wish {
+    bool is_given;
+    enum bq_border border;
+    double value; /* CONSTANT */
+};
+
 struct bq_step {
     char *name;                           /* never NULL: "step 1" when the job gives none */
     const struct bq_kernel *kernel;       /* static, not owned */
@@ -54,9 +61,10 @@ struct bq_step {
     bool is_team;   /* all cooks of a kitchen share each chunk */
     enum bq_delivery delivery;
     enum bq_on_error on_error;
+    struct bq_border_wish border;
     uint64_t memory;            /* bytes of a kitchen's budget; 0: auto */
     struct bq_output_wish wish; /* how the output is stored */
-    int line, kernel_line, chunk_line, memory_line;
+    int line, kernel_line, chunk_line, memory_line, border_line;
 };
 
 struct bq_job {

@@ -250,3 +250,33 @@ void bq_number_write(const struct bq_number *number, const void *native, void *s
         swap_all_64(native, stored, n);
     }
 }
+
+/* -- one value ---------------------------------------------------------------------------- */
+
+int bq_number_from(enum bq_type type, double value, void *element)
+{
+    static const bool is_signed[BQ_N_TYPES] = {
+        [BQ_I8] = true, [BQ_I16] = true, [BQ_I32] = true, [BQ_I64] = true};
+    size_t size = bq_type_size(type);
+    if (type == BQ_F64) {
+        memcpy(element, &value, sizeof value);
+        return 0;
+    }
+    if (type == BQ_F32) {
+        float narrow = (float)value;
+        memcpy(element, &narrow, sizeof narrow);
+        return 0;
+    }
+    double end = is_signed[type] ? 0x1p-1 : 1;
+    for (size_t i = 0; i < size; i++)
+        end *= 256;
+    bool fits = value >= (is_signed[type] ? -end : 0) && value < end;
+    if (!fits || value != (value < 0 ? (double)(int64_t)value : (double)(uint64_t)value))
+        return -1;
+    uint64_t bits = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
+    const uint16_t one = 1;
+    bool is_little = *(const unsigned char *)&one == 1;
+    for (size_t i = 0; i < size; i++) /* native order */
+        ((unsigned char *)element)[is_little ? i : size - 1 - i] = (unsigned char)(bits >> 8 * i);
+    return 0;
+}

@@ -23,4 +23,7 @@ void bq_number_read(const struct bq_number *number, const void *stored, void *na
 /* And back. Integers of 3, 5, 6 or 7 bytes saturate where the value does not fit. */
 void bq_number_write(const struct bq_number *number, const void *native, void *stored, size_t n);
 
+/* One native element of a value; -1 when an integer type does not hold it. Floats are rounded. */
+int bq_number_from(enum bq_type type, double value, void *element);
+
 #endif

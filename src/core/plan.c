@@ -37,8 +37,30 @@ int bq_plan_make(struct bq_plan *plan, const struct bq_space *space, const uint6
             made.n_chunks > MAX_CHUNKS)
             return bq_fail(err, BQ_EXIT_USAGE, "more than 2^62 chunks; choose a larger `chunk`");
     }
-    made.max_elements = made.n_chunks ? bq_space_elements(&whole) : 0;
+    made.max_elements = made.max_window = made.n_chunks ? bq_space_elements(&whole) : 0;
     *plan = made;
+    return 0;
+}
+
+int bq_plan_set_halo(struct bq_plan *plan, const struct bq_halo *halo, struct bq_error *err)
+{
+    struct bq_space window = {.rank = plan->space.rank};
+    bool is_any = false;
+    for (int i = 0; i < plan->space.rank; i++) {
+        uint64_t width = halo->width[i];
+        if (width > BQ_MAX_HALO || (plan->n_chunks && width > plan->space.extent[i]))
+            return bq_fail(err, BQ_EXIT_USAGE,
+                           "a margin of %llu along axis %d, where the dataset has %llu elements",
+                           (unsigned long long)width, i, (unsigned long long)plan->space.extent[i]);
+        window.extent[i] = plan->chunk[i] + 2 * width;
+        is_any = is_any || width > 0;
+    }
+    uint64_t n = plan->n_chunks ? bq_space_elements(&window) : 0;
+    if (n == UINT64_MAX || (unsigned)halo->border >= BQ_N_BORDERS)
+        return bq_fail(err, BQ_EXIT_USAGE, "a chunk with its margins has more than 2^64 elements");
+    plan->halo = *halo;
+    plan->halo.is_any = is_any;
+    plan->max_window = n;
     return 0;
 }
 

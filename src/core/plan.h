@@ -10,12 +10,22 @@
 #include "banquet/kernel.h"
 #include "base/error.h"
 
+/* What a kernel sees around each chunk. */
+struct bq_halo {
+    bool is_any; /* a width is not 0 */
+    uint64_t width[BQ_MAX_RANK];
+    enum bq_border border;
+    unsigned char value[8]; /* CONSTANT: one native element of the input */
+};
+
 struct bq_plan {
     struct bq_space space;       /* the whole; rank >= 1, extents may be 0 */
     uint64_t chunk[BQ_MAX_RANK]; /* extent of a chunk that is not clipped, each >= 1 */
     uint64_t grid[BQ_MAX_RANK];  /* chunks along each axis */
     uint64_t n_chunks;           /* product of grid; 0 for an empty dataset */
     uint64_t max_elements;       /* of the largest chunk, 0 when there is none */
+    struct bq_halo halo;
+    uint64_t max_window; /* elements of the largest chunk with its margins (core/window.h) */
 };
 
 /* What `chunk: auto` aims at. Constants, because a plan must not depend on the machine. */
@@ -30,6 +40,10 @@ int bq_plan_make(struct bq_plan *plan, const struct bq_space *space, const uint6
  * merging small and splitting huge ones. element = bytes of one element in memory. */
 int bq_plan_auto(struct bq_plan *plan, const struct bq_space *space, const uint64_t *file_chunk,
                  size_t element, struct bq_error *err);
+
+/* Gives a plan that was made the margins that its chunks are read with. A margin is at most the
+ * dataset's extent: what lies beyond the edge is made of what lies inside. */
+int bq_plan_set_halo(struct bq_plan *plan, const struct bq_halo *halo, struct bq_error *err);
 
 /* Where chunk `id` lies and how large it is. Returns its number of elements. id < n_chunks. */
 uint64_t bq_plan_chunk(const struct bq_plan *plan, uint64_t id, uint64_t *offset, uint64_t *extent);

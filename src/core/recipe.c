@@ -200,7 +200,10 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     for (int i = 0; i < recipe->plan.space.rank; i++) {
         bq_put_u64(w, recipe->plan.space.extent[i]);
         bq_put_u64(w, recipe->plan.chunk[i]);
+        bq_put_u64(w, recipe->plan.halo.width[i]);
     }
+    bq_put_u8(w, (uint8_t)recipe->plan.halo.border);
+    bq_put_bytes(w, recipe->plan.halo.value, sizeof recipe->plan.halo.value);
     bq_put_u64(w, recipe->acc_size);
     bq_put_u8(w, (uint8_t)recipe->schedule.policy);
     bq_put_u64(w, recipe->schedule.block);
@@ -264,12 +267,20 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     unsigned in_type = bq_get_u8(r), out_type = bq_get_u8(r);
     struct bq_space space = {.rank = bq_get_u8(r)};
     uint64_t chunk[BQ_MAX_RANK];
+    struct bq_halo halo = {0};
     if (r->is_bad || space.rank < 1 || space.rank > BQ_MAX_RANK)
         return -1;
     for (int i = 0; i < space.rank; i++) {
         space.extent[i] = bq_get_u64(r);
         chunk[i] = bq_get_u64(r);
+        halo.width[i] = bq_get_u64(r);
     }
+    unsigned border = bq_get_u8(r);
+    const void *value = bq_get_bytes(r, sizeof halo.value);
+    if (!value || border >= BQ_N_BORDERS)
+        return -1;
+    halo.border = (enum bq_border)border;
+    memcpy(halo.value, value, sizeof halo.value);
     recipe->acc_size = bq_get_u64(r);
     unsigned policy = bq_get_u8(r);
     recipe->schedule.block = bq_get_u64(r);
@@ -292,10 +303,11 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->in_type = (enum bq_type)in_type;
     recipe->out_type = (enum bq_type)out_type;
     recipe->schedule.policy = (enum bq_policy)policy;
-    if (bq_plan_make(&recipe->plan, &space, chunk, NULL) < 0)
+    if (bq_plan_make(&recipe->plan, &space, chunk, NULL) < 0 ||
+        bq_plan_set_halo(&recipe->plan, &halo, NULL) < 0)
         return -1;
     bool has_bytes = recipe->has_input || recipe->has_output;
-    if (has_bytes && recipe->plan.max_elements > BQ_MAX_CHUNK_BYTES / 8)
+    if (has_bytes && recipe->plan.max_window > BQ_MAX_CHUNK_BYTES / 8)
         return -1;
     return get_data(r, recipe);
 }

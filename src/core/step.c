@@ -190,6 +190,30 @@ static int on_error_set(struct bq_step *step, const char *text, struct bq_error 
     return 0;
 }
 
+static int border_set(struct bq_step *step, const char *text, int line, struct bq_error *err)
+{
+    static const char *const names[] = {
+#define BORDER_NAME(code, name) name,
+        BQ_BORDERS(BORDER_NAME)
+#undef BORDER_NAME
+    };
+    const char *wants = bq_step_wants(BQ_KEY_BORDER), *colon = strchr(text, ':');
+    static const struct bq_param number = {"border's number", BQ_REAL, {0}, 1, 0, "", ""};
+    char name[MAX_TEXT];
+    union bq_value value = {.r = 0};
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(text, ":"), text);
+    int found = bq_value_word("border", wants, names, BQ_N_BORDERS, name, err);
+    if (found < 0)
+        return -1;
+    if (colon && found != BQ_CONSTANT)
+        return bq_fail(err, BQ_EXIT_USAGE, "border '%s' takes no number; only constant does", name);
+    if (colon && bq_param_parse(&number, colon + 1, &value, err) < 0)
+        return -1;
+    step->border = (struct bq_border_wish){true, (enum bq_border)found, value.r};
+    step->border_line = line;
+    return 0;
+}
+
 static int param_set(struct bq_step *step, const char *name, const char *text, int line,
                      struct bq_error *err)
 {
@@ -249,6 +273,8 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
         return 0;
     case BQ_KEY_ON_ERROR:
         return on_error_set(step, text, err);
+    case BQ_KEY_BORDER:
+        return border_set(step, text, line, err);
     case BQ_KEY_PARAMS:
         return bq_value_wrong(key, bq_step_wants(BQ_KEY_PARAMS), text, err);
     case BQ_KEY_KERNEL:

@@ -28,6 +28,7 @@
     X(BQ_KEY_DELIVERY, "delivery", "auto, shared or coordinator")                                  \
     X(BQ_KEY_MEMORY, "memory", "a size such as 512MiB or 2GiB, or auto")                           \
     X(BQ_KEY_ON_ERROR, "on_error", "stop or skip")                                                 \
+    X(BQ_KEY_BORDER, "border", "clamp, wrap, reflect, constant or constant:NUMBER")                \
     X(BQ_KEY_STEPS, "steps", "a list of steps")
 
 enum bq_step_key {

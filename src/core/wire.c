@@ -56,11 +56,13 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_text(w, m->text);
         break;
     case BQ_NOT_STORED:
+        bq_put_u32(w, m->n);
         bq_put_u64(w, m->first);
         bq_put_text(w, m->text);
         break;
     case BQ_FETCH:
     case BQ_STORED:
+        bq_put_u32(w, m->n);
         bq_put_u64(w, m->first);
         break;
     case BQ_BYE:
@@ -129,11 +131,13 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         bq_get_text(&r, m->text, sizeof m->text);
         break;
     case BQ_NOT_STORED:
+        m->n = bq_get_u32(&r);
         m->first = bq_get_u64(&r);
         bq_get_text(&r, m->text, sizeof m->text);
         break;
     case BQ_FETCH:
     case BQ_STORED:
+        m->n = bq_get_u32(&r);
         m->first = bq_get_u64(&r);
         break;
     case BQ_BYE:

@@ -55,7 +55,8 @@ struct bq_message {
     uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
     double tau_ns, wait_ns; /* REQUEST */
     uint32_t n; /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
-                   code; FAILED: an enum bq_refused_by */
+                   code; FAILED: an enum bq_refused_by; FETCH STORED NOT_STORED: which part of the
+                   chunk's window (core/window.h) */
     uint64_t data_size;    /* RESULT: bytes of output after the nodes */
     char text[256];        /* REFUSED, FAILED, NOT_STORED: why; HELLO: host name */
     uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */

@@ -23,7 +23,7 @@ static uint64_t shape(const struct bq_layout *layout, const struct bq_plan *plan
 {
     uint64_t piece = layout->number.size, block;
     int a = plan->space.rank - 1;
-    if (layout->storage != BQ_STORAGE_CONTIGUOUS || plan->n_chunks == 0)
+    if (layout->storage != BQ_STORAGE_CONTIGUOUS || plan->n_chunks == 0 || plan->halo.is_any)
         return 0;
     for (; a > 0 && plan->grid[a] == 1; a--)
         piece *= plan->space.extent[a];

@@ -99,7 +99,9 @@ static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
         c->by = m->n;
         break;
     case BQ_FETCH:
-        return c->larder ? bq_larder_ask(c->larder, kitchen + 1, m->first, c->err) : 0;
+        return c->larder
+                   ? bq_larder_ask(c->larder, kitchen + 1, (struct bq_part){m->first, m->n}, c->err)
+                   : 0;
     case BQ_REFUSED:
     case BQ_HELLO:
     case BQ_STEP:

@@ -48,6 +48,8 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
                                           .in = &bench->in_block,
                                           .out = &bench->out_block,
                                           .acc = acc,
+                                          .halo = x->recipe->plan.halo.width,
+                                          .wait_fd = -1,
                                           .stage = bench->stage}};
     if (x->recipe->is_team)
         bq_pool_team(unit->pool, call_part, &shared);
@@ -80,11 +82,18 @@ static enum bq_intake_answer begin(struct bq_executor *x, struct bench *bench, s
     bench->stage = 0;
     bench->in_block.n = bench->out_block.n =
         bq_plan_chunk(&x->recipe->plan, chunk, bench->box.offset, bench->box.extent);
+    memcpy(bench->window, bench->box.extent, sizeof bench->window);
+    if (x->recipe->plan.halo.is_any) {
+        bq_window_extent(&x->recipe->plan, chunk, bench->window);
+        bench->in_block.n = 1;
+        for (int i = 0; i < bench->box.rank; i++)
+            bench->in_block.n *= bench->window[i];
+    }
     if (!x->intake)
         return BQ_INTAKE_HERE;
-    atomic_fetch_add_explicit(&x->bytes_in, bench->in_block.n * bq_type_size(x->recipe->in_type),
+    atomic_fetch_add_explicit(&x->bytes_in, bench->out_block.n * bq_type_size(x->recipe->in_type),
                               memory_order_relaxed);
-    return bq_intake_begin(x->intake, unit, chunk, &bench->box, bench->in, unit->may_wait, err);
+    return bq_intake_begin(x->intake, unit, chunk, bench->in, unit->may_wait, err);
 }
 
 static enum bq_unit_answer finish(struct bq_executor *x, struct bench *bench, struct bq_unit *unit,

@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "core/recipe.h"
 #include "core/wire.h"
+#include "core/window.h"
 #include "run/registry.h"
 
 struct bq_executor;
@@ -30,8 +31,8 @@ bool bq_executor_is_served(const struct bq_executor *executor);
 bool bq_executor_is_direct(const struct bq_executor *executor);
 
 /* The manager's: see bq_intake_wanted and bq_intake_supply. */
-bool bq_executor_wants(struct bq_executor *executor, uint64_t *chunk);
-void bq_executor_supply(struct bq_executor *executor, uint64_t chunk, struct bq_reader *rest,
+bool bq_executor_wants(struct bq_executor *executor, struct bq_part *part);
+void bq_executor_supply(struct bq_executor *executor, struct bq_part part, struct bq_reader *rest,
                         const char *why);
 
 /* Nobody may hold a parcel of it any more: see bq_executor_is_settled. */

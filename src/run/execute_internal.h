@@ -12,6 +12,7 @@ struct bench {
     void *in;
     uint64_t chunk;
     struct bq_box box;
+    uint64_t window[BQ_MAX_RANK]; /* extents of the input: the box and its margins */
     struct bq_block in_block, out_block;
     bool is_fetching;     /* its input is on the way */
     unsigned stage;       /* of the kernel */

@@ -11,7 +11,7 @@
 
 static uint64_t in_bytes(const struct bq_recipe *recipe)
 {
-    return recipe->has_input ? recipe->plan.max_elements * bq_type_size(recipe->in_type) : 0;
+    return recipe->has_input ? recipe->plan.max_window * bq_type_size(recipe->in_type) : 0;
 }
 
 bool bq_executor_takes_runs(const struct bq_executor *x)
@@ -32,9 +32,9 @@ struct need {
 };
 
 static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool is_direct,
-                           bool has_bands)
+                           bool has_plenty)
 {
-    struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_bands);
+    struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_plenty);
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
     size_t result = bq_recipe_result_size(recipe);
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
@@ -93,10 +93,11 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     bench->box.rank = plan->space.rank;
     bench->in_block = (struct bq_block){.type = x->recipe->in_type,
                                         .rank = plan->space.rank,
-                                        .extent = bench->box.extent,
+                                        .extent = bench->window,
                                         .offset = bench->box.offset,
                                         .data = bench->in};
     bench->out_block = bench->in_block;
+    bench->out_block.extent = bench->box.extent;
     bench->out_block.type = x->recipe->out_type;
     bench->out_block.data = NULL;
     return (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ? -1 : 0;
@@ -104,7 +105,7 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
 
 /* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
  * cook would wait, and a cook that is not there helps nobody. */
-static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, bool *has_bands,
+static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, bool *has_plenty,
                uint64_t budget, struct bq_error *err)
 {
     const struct bq_recipe *recipe = x->recipe;
@@ -113,8 +114,8 @@ static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots
     bool is_fixed = recipe->open > 1 || !recipe->has_input || (x->kernel->flags & BQ_WAITS);
     unsigned cooks = *n_cooks, least = is_fixed ? recipe->open : 1;
     struct need need = need_of(recipe, is_served, is_direct, true);
-    *has_bands = total(need, cooks, least) <= budget;
-    if (!*has_bands)
+    *has_plenty = total(need, cooks, least) <= budget;
+    if (!*has_plenty)
         need = need_of(recipe, is_served, is_direct, false);
     while (cooks > 1 && total(need, cooks, least) > budget)
         cooks--;
@@ -134,8 +135,8 @@ static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots
 int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots,
                         uint64_t budget, struct bq_error *err)
 {
-    bool has_bands;
-    if (fit(x, n_cooks, n_slots, &has_bands, budget, err) < 0)
+    bool has_plenty;
+    if (fit(x, n_cooks, n_slots, &has_plenty, budget, err) < 0)
         return -1;
     unsigned n = *n_cooks * *n_slots;
     x->n_slots = *n_slots;
@@ -148,7 +149,7 @@ int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_sl
     }
     if (!x->benches)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, has_bands, err) < 0)
+    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, has_plenty, err) < 0)
         return -1;
     return x->outlet ? bq_outlet_prepare(x->outlet, *n_cooks, err) : 0;
 }
@@ -163,16 +164,16 @@ bool bq_executor_is_direct(const struct bq_executor *x)
     return x->outlet && bq_outlet_is_direct(x->outlet);
 }
 
-bool bq_executor_wants(struct bq_executor *x, uint64_t *chunk)
+bool bq_executor_wants(struct bq_executor *x, struct bq_part *part)
 {
-    return x->intake && bq_intake_wanted(x->intake, chunk);
+    return x->intake && bq_intake_wanted(x->intake, part);
 }
 
-void bq_executor_supply(struct bq_executor *x, uint64_t chunk, struct bq_reader *rest,
+void bq_executor_supply(struct bq_executor *x, struct bq_part part, struct bq_reader *rest,
                         const char *why)
 {
     if (x->intake)
-        bq_intake_supply(x->intake, chunk, rest, why);
+        bq_intake_supply(x->intake, part, rest, why);
 }
 
 /* -- the end ------------------------------------------------------------------------------ */

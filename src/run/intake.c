@@ -12,8 +12,10 @@
 #include "base/heap.h"
 #include "run/band.h"
 
-#define MOST_THREADS 32   /* that wait for a slow file */
-#define CACHED_OF_COOK 16 /* decoded chunks that a cook brings to the cache */
+#define MOST_THREADS 32 /* that wait for a slow file */
+#define CACHED_OF_COOK                                                                             \
+    16 /* decoded chunks that a cook brings to the cache; four times as many where                 \
+          blocks have margins and there is plenty of memory */
 
 /* One chunk in progress. */
 struct slot {
@@ -21,10 +23,13 @@ struct slot {
     struct bq_intake *intake;
     struct bq_pool *pool;
     unsigned cook, index;
-    uint64_t chunk;
-    struct bq_box block;
+    bool may_leave;
+    struct bq_part part; /* of the chunk's window: the one that is fetched */
+    unsigned n_parts;
+    struct bq_box block; /* the part */
     struct bq_stored stored;
-    void *data;
+    void *data;     /* the window; part 0 is decoded at its beginning */
+    void *strip;    /* wrap: where the other parts are decoded */
     uint64_t asked; /* clock */
     enum bq_fetch got;
     struct bq_error err;
@@ -103,8 +108,21 @@ static unsigned n_shared(const struct bq_recipe *recipe, unsigned most)
                : 0;
 }
 
+static unsigned cached_of_cook(const struct bq_recipe *recipe, bool has_plenty)
+{
+    return has_plenty && recipe->plan.halo.is_any ? 4 * CACHED_OF_COOK : CACHED_OF_COOK;
+}
+
+/* Where parts of a window are decoded that come from the other end of the dataset. */
+static size_t strip_bytes(const struct bq_recipe *recipe)
+{
+    const struct bq_plan *plan = &recipe->plan;
+    bool wraps = plan->halo.is_any && plan->halo.border == BQ_WRAP;
+    return wraps ? (size_t)plan->max_window * bq_type_size(recipe->in_type) : 0;
+}
+
 struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
-                                         bool has_bands)
+                                         bool has_plenty)
 {
     const struct bq_layout *layout = &recipe->layout;
     struct bq_intake_memory m = {0};
@@ -115,12 +133,13 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
              bq_stored_pieces(layout, &recipe->plan) * sizeof(struct bq_piece) +
              sizeof(struct slot);
     m.cook = chunk ? chunk + bq_codec_memory(chunk, &layout->filters) : 0;
-    unsigned n_cached = n_shared(recipe, CACHED_OF_COOK);
+    unsigned n_cached = n_shared(recipe, cached_of_cook(recipe, has_plenty));
     m.cook += n_cached ? bq_chunk_cache_memory(n_cached, chunk) : 0;
     if (is_served)
         m.fixed = BQ_TRANSPORT_RECEIVING * slot_room(recipe, true);
+    m.slot += strip_bytes(recipe);
     m.fixed += is_served ? 0 : recipe->library_bytes;
-    if (has_bands && !is_served) {
+    if (has_plenty && !is_served) {
         struct bq_bands_memory bands = bq_bands_memory(layout, &recipe->plan);
         m.cook += bands.cook;
         m.fixed += bands.fixed;
@@ -128,13 +147,13 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
     return m;
 }
 
-int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, bool has_bands,
+int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, bool has_plenty,
                       struct bq_error *err)
 {
     const bool is_served = !t->input;
     const struct bq_layout *layout = &t->recipe->layout;
     size_t chunk = bq_stored_form(layout) == BQ_STORED_PIECES ? bq_layout_chunk_bytes(layout) : 0;
-    size_t room = slot_room(t->recipe, is_served);
+    size_t room = slot_room(t->recipe, is_served), strip = strip_bytes(t->recipe);
     uint64_t n_pieces = bq_stored_pieces(layout, &t->recipe->plan);
     t->n_cooks = n_cooks;
     t->n_slots = n_slots;
@@ -144,12 +163,12 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     if (n_shared(t->recipe, 1)) {
         /* At least one a cook, and all that it is counted for. */
-        unsigned n = n_shared(t->recipe, CACHED_OF_COOK * n_cooks);
+        unsigned n = n_shared(t->recipe, cached_of_cook(t->recipe, has_plenty) * n_cooks);
         t->cache = bq_chunk_cache_create(n < n_cooks ? n_cooks : n, chunk);
         if (!t->cache)
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     }
-    if (has_bands && !is_served && bq_bands_memory(layout, &t->recipe->plan).cook) {
+    if (has_plenty && !is_served && bq_bands_memory(layout, &t->recipe->plan).cook) {
         t->bands = bq_bands_create(t->input, layout, &t->recipe->plan, n_cooks);
         if (!t->bands)
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
@@ -157,6 +176,7 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
     for (unsigned c = 0; c < t->n_cooks && chunk; c++) {
         struct bq_decoder *decoder = &t->cooks[c].decoder;
         decoder->cache = t->cache;
+        decoder->has_margins = t->recipe->plan.halo.is_any;
         decoder->scratch = bq_alloc(1, chunk);
         if (!decoder->scratch || !(decoder->codec = bq_codec_create(chunk, err)))
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
@@ -169,7 +189,9 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
         slot->stored.room = room;
         slot->stored.bytes = room ? bq_alloc(1, room) : NULL;
         slot->stored.pieces = n_pieces ? bq_alloc(n_pieces, sizeof(struct bq_piece)) : NULL;
-        if ((room && !slot->stored.bytes) || (n_pieces && !slot->stored.pieces))
+        slot->strip = strip ? bq_alloc(1, strip) : NULL;
+        if ((room && !slot->stored.bytes) || (n_pieces && !slot->stored.pieces) ||
+            (strip && !slot->strip))
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     }
     unsigned most = t->n_cooks * t->n_slots;
@@ -221,6 +243,7 @@ void bq_intake_destroy(struct bq_intake *t)
     for (unsigned i = 0; t->slots && i < t->n_cooks * t->n_slots; i++) {
         bq_free(t->slots[i].stored.bytes);
         bq_free(t->slots[i].stored.pieces);
+        bq_free(t->slots[i].strip);
     }
     bq_free(t->cooks);
     bq_free(t->slots);
@@ -233,10 +256,15 @@ void bq_intake_destroy(struct bq_intake *t)
 
 /* -- fetching ----------------------------------------------------------------------------- */
 
+static void *target(const struct slot *slot)
+{
+    return slot->part.number == 0 ? slot->data : slot->strip;
+}
+
 static void fetch_and_wait(struct bq_errand *errand)
 {
     struct slot *slot = (struct slot *)errand;
-    slot->got = bq_input_fetch(slot->intake->input, &slot->block, true, &slot->stored, slot->data,
+    slot->got = bq_input_fetch(slot->intake->input, &slot->block, true, &slot->stored, target(slot),
                                &slot->err);
     bq_pool_ready(slot->pool, slot->cook, slot->index);
 }
@@ -252,46 +280,59 @@ static void look_ahead(struct bq_intake *t, struct bq_unit *unit)
     bq_pool_keep_open(unit, n < t->n_slots ? (unsigned)n : t->n_slots, true);
 }
 
+/* What was fetched becomes numbers, in their place in the window. */
 static enum bq_intake_answer decode(struct bq_intake *t, struct slot *slot, struct bq_error *err)
 {
-    if (bq_stored_decode(&t->recipe->layout, &slot->block, &slot->stored,
-                         &t->cooks[slot->cook].decoder, slot->data, err) < 0) {
-        bq_fail_in(err, "%s:%s", t->recipe->file, t->recipe->dataset);
+    const struct bq_recipe *recipe = t->recipe;
+    size_t size = bq_type_size(recipe->in_type);
+    if (bq_stored_decode(&recipe->layout, &slot->block, &slot->stored,
+                         &t->cooks[slot->cook].decoder, target(slot), err) < 0) {
+        bq_fail_in(err, "%s:%s", recipe->file, recipe->dataset);
         return BQ_INTAKE_FAILED;
     }
+    if (!recipe->plan.halo.is_any)
+        return BQ_INTAKE_HERE;
+    if (slot->part.number == 0)
+        bq_window_spread(&recipe->plan, slot->part.chunk, size, slot->data);
+    else
+        bq_window_put(&recipe->plan, slot->part.chunk, slot->part.number, size, slot->strip,
+                      slot->data);
+    if (slot->part.number + 1 == slot->n_parts)
+        bq_window_border(&recipe->plan, slot->part.chunk, size, slot->data);
     return BQ_INTAKE_HERE;
 }
 
-enum bq_intake_answer bq_intake_begin(struct bq_intake *t, struct bq_unit *unit, uint64_t chunk,
-                                      const struct bq_box *block, void *data, bool may_leave,
-                                      struct bq_error *err)
+static enum bq_intake_answer want(struct bq_intake *t, struct bq_unit *unit, struct slot *slot)
 {
-    struct slot *slot = &t->slots[unit->cook * t->n_slots + unit->slot];
-    slot->chunk = chunk;
-    slot->block = *block;
-    slot->data = data;
-    slot->pool = unit->pool;
+    pthread_mutex_lock(&t->lock);
+    slot->next_wanted = NULL;
+    *t->last_wanted = slot;
+    t->last_wanted = &slot->next_wanted;
+    pthread_mutex_unlock(&t->lock);
+    look_ahead(t, unit);
+    bq_pool_call_manager(unit->pool);
+    return BQ_INTAKE_LATER;
+}
+
+/* One part: fetched and decoded, or on its way. */
+static enum bq_intake_answer take_part(struct bq_intake *t, struct bq_unit *unit, struct slot *slot,
+                                       struct bq_error *err)
+{
+    uint64_t at[BQ_MAX_RANK];
+    bq_window_part(&t->recipe->plan, slot->part.chunk, slot->part.number, &slot->block, at);
     slot->asked = bq_now();
     slot->err.text[0] = 0;
-    if (!t->input) {
-        pthread_mutex_lock(&t->lock);
-        slot->next_wanted = NULL;
-        *t->last_wanted = slot;
-        t->last_wanted = &slot->next_wanted;
-        pthread_mutex_unlock(&t->lock);
-        look_ahead(t, unit);
-        bq_pool_call_manager(unit->pool);
-        return BQ_INTAKE_LATER;
-    }
-    bool can_leave = may_leave && t->n_slots > 1;
+    if (!t->input)
+        return want(t, unit, slot);
     bq_meter_enter(unit->meter, BQ_PHASE_FILE);
-    if (t->bands && bq_bands_take(t->bands, chunk, block, data)) {
+    if (t->bands && bq_bands_take(t->bands, slot->part.chunk, &slot->block, slot->data)) {
         bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
-        if (can_leave)
+        if (slot->may_leave)
             bq_pool_keep_open(unit, t->n_slots, false);
         return BQ_INTAKE_HERE;
     }
-    slot->got = bq_input_fetch(t->input, block, !can_leave, &slot->stored, data, err);
+    slot->got =
+        bq_input_fetch(t->input, &slot->block, !slot->may_leave, &slot->stored, target(slot), err);
     bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
     if (slot->got == BQ_FETCH_WOULD_WAIT) {
         look_ahead(t, unit);
@@ -299,19 +340,48 @@ enum bq_intake_answer bq_intake_begin(struct bq_intake *t, struct bq_unit *unit,
         bq_errands_add(t->errands, &slot->errand);
         return BQ_INTAKE_LATER;
     }
-    if (can_leave)
+    if (slot->may_leave)
         bq_pool_keep_open(unit, t->n_slots, false); /* the file is fast: one after the other */
     return slot->got == BQ_FETCHED ? decode(t, slot, err) : BQ_INTAKE_FAILED;
+}
+
+/* The parts from slot->part on. */
+static enum bq_intake_answer take_parts(struct bq_intake *t, struct bq_unit *unit,
+                                        struct slot *slot, struct bq_error *err)
+{
+    enum bq_intake_answer answer = BQ_INTAKE_HERE;
+    for (; answer == BQ_INTAKE_HERE && slot->part.number < slot->n_parts; slot->part.number++) {
+        answer = take_part(t, unit, slot, err);
+        if (answer == BQ_INTAKE_LATER)
+            break; /* finish goes on with this one */
+    }
+    return answer;
+}
+
+enum bq_intake_answer bq_intake_begin(struct bq_intake *t, struct bq_unit *unit, uint64_t chunk,
+                                      void *data, bool may_leave, struct bq_error *err)
+{
+    struct slot *slot = &t->slots[unit->cook * t->n_slots + unit->slot];
+    slot->part = (struct bq_part){.chunk = chunk};
+    slot->n_parts = bq_window_parts(&t->recipe->plan, chunk);
+    slot->data = data;
+    slot->pool = unit->pool;
+    slot->may_leave = may_leave && t->n_slots > 1;
+    return take_parts(t, unit, slot, err);
 }
 
 enum bq_intake_answer bq_intake_finish(struct bq_intake *t, struct bq_unit *unit,
                                        struct bq_error *err)
 {
     struct slot *slot = &t->slots[unit->cook * t->n_slots + unit->slot];
-    if (slot->got == BQ_FETCHED)
-        return decode(t, slot, err);
-    *err = slot->err;
-    return BQ_INTAKE_FAILED;
+    if (slot->got != BQ_FETCHED) {
+        *err = slot->err;
+        return BQ_INTAKE_FAILED;
+    }
+    if (decode(t, slot, err) == BQ_INTAKE_FAILED)
+        return BQ_INTAKE_FAILED;
+    slot->part.number++;
+    return take_parts(t, unit, slot, err);
 }
 
 void bq_intake_cooked(struct bq_intake *t, unsigned cook, uint64_t took_ns)
@@ -322,7 +392,7 @@ void bq_intake_cooked(struct bq_intake *t, unsigned cook, uint64_t took_ns)
 
 /* -- served by the coordinator ------------------------------------------------------------ */
 
-bool bq_intake_wanted(struct bq_intake *t, uint64_t *chunk)
+bool bq_intake_wanted(struct bq_intake *t, struct bq_part *part)
 {
     if (!t || t->input)
         return false;
@@ -333,20 +403,23 @@ bool bq_intake_wanted(struct bq_intake *t, uint64_t *chunk)
         if (!t->wanted)
             t->last_wanted = &t->wanted;
         slot->is_expected = true;
-        *chunk = slot->chunk;
+        *part = slot->part;
     }
     pthread_mutex_unlock(&t->lock);
     return slot != NULL;
 }
 
-void bq_intake_supply(struct bq_intake *t, uint64_t chunk, struct bq_reader *rest, const char *why)
+void bq_intake_supply(struct bq_intake *t, struct bq_part part, struct bq_reader *rest,
+                      const char *why)
 {
     struct slot *slot = NULL;
     if (!t || t->input)
         return;
     pthread_mutex_lock(&t->lock);
     for (unsigned i = 0; i < t->n_cooks * t->n_slots && !slot; i++) {
-        if (t->slots[i].is_expected && t->slots[i].chunk == chunk)
+        const struct bq_part *expected = &t->slots[i].part;
+        if (t->slots[i].is_expected && expected->chunk == part.chunk &&
+            expected->number == part.number)
             slot = &t->slots[i];
     }
     if (slot)

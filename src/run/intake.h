@@ -13,6 +13,7 @@
 #include "adapters/pool.h"
 #include "adapters/stored.h"
 #include "core/recipe.h"
+#include "core/window.h"
 
 struct bq_intake;
 
@@ -25,9 +26,10 @@ void bq_intake_destroy(struct bq_intake *intake);
 
 bool bq_intake_is_served(const struct bq_intake *intake);
 
-/* Allocates what so many cooks need; n_slots: chunks that each may have in progress; has_bands:
- * whether thin blocks are fetched together (band.h), which takes memory. */
-int bq_intake_prepare(struct bq_intake *intake, unsigned n_cooks, unsigned n_slots, bool has_bands,
+/* Allocates what so many cooks need; n_slots: chunks that each may have in progress; has_plenty:
+ * whether thin blocks are fetched together (band.h) and more decoded chunks are kept for the
+ * margins of others. */
+int bq_intake_prepare(struct bq_intake *intake, unsigned n_cooks, unsigned n_slots, bool has_plenty,
                       struct bq_error *err);
 
 /* What that will be, at most, in bytes: for each chunk in progress, for each cook, and once. */
@@ -35,18 +37,18 @@ struct bq_intake_memory {
     uint64_t slot, cook, fixed;
 };
 struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
-                                         bool has_bands);
+                                         bool has_plenty);
 
 /* -- a cook's thread ---------------------------------------------------------------------- */
 
 enum bq_intake_answer { BQ_INTAKE_HERE, BQ_INTAKE_LATER, BQ_INTAKE_FAILED };
 
-/* The block of a chunk into `data`. may_leave: the cook can turn to something else (the unit is a
- * single chunk); LATER then means that the pool is told when to call finish. data and block must
- * stay until then. */
+/* The window of a chunk (core/window.h) into `data`. may_leave: the cook can turn to something else
+ * (the unit is a single chunk); LATER then means that the pool is told when to call finish, which
+ * may say LATER again. data must stay until then. */
 enum bq_intake_answer bq_intake_begin(struct bq_intake *intake, struct bq_unit *unit,
-                                      uint64_t chunk, const struct bq_box *block, void *data,
-                                      bool may_leave, struct bq_error *err);
+                                      uint64_t chunk, void *data, bool may_leave,
+                                      struct bq_error *err);
 enum bq_intake_answer bq_intake_finish(struct bq_intake *intake, struct bq_unit *unit,
                                        struct bq_error *err);
 
@@ -55,12 +57,12 @@ void bq_intake_cooked(struct bq_intake *intake, unsigned cook, uint64_t took_ns)
 
 /* -- the manager's thread ----------------------------------------------------------------- */
 
-/* The next chunk whose stored bytes the coordinator is to send. */
-bool bq_intake_wanted(struct bq_intake *intake, uint64_t *chunk);
+/* The next part whose stored bytes the coordinator is to send. */
+bool bq_intake_wanted(struct bq_intake *intake, struct bq_part *part);
 
-/* They came: the rest of a STORED message. Or they will not: why is not NULL. Unknown chunks and
+/* They came: the rest of a STORED message. Or they will not: why is not NULL. Unknown parts and
  * malformed messages are answered like failures or ignored; nothing is trusted. */
-void bq_intake_supply(struct bq_intake *intake, uint64_t chunk, struct bq_reader *rest,
+void bq_intake_supply(struct bq_intake *intake, struct bq_part part, struct bq_reader *rest,
                       const char *why);
 
 /* Nothing is fetched any more when it returns; cooks that wait are not told. */

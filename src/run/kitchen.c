@@ -123,8 +123,8 @@ static int handle(struct kitchen *k, struct bq_message *message)
             return bq_sender_message(
                 &k->sender, &(struct bq_message){.kind = BQ_DROPPED, .first = from, .count = n});
     } else if (message->kind == BQ_STORED || message->kind == BQ_NOT_STORED) {
-        bq_executor_supply(k->executor, message->first, &message->rest,
-                           message->kind == BQ_STORED ? NULL : message->text);
+        bq_executor_supply(k->executor, (struct bq_part){message->first, message->n},
+                           &message->rest, message->kind == BQ_STORED ? NULL : message->text);
     }
     return 0;
 }
@@ -151,10 +151,11 @@ static int receive_all(struct kitchen *k)
 /* Passes on what the cooks want of the coordinator. */
 static int fetch(struct kitchen *k)
 {
-    uint64_t chunk;
-    while (!k->is_closed && bq_executor_wants(k->executor, &chunk)) {
-        if (bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_FETCH, .first = chunk}) <
-            0)
+    struct bq_part part;
+    while (!k->is_closed && bq_executor_wants(k->executor, &part)) {
+        if (bq_sender_message(
+                &k->sender,
+                &(struct bq_message){.kind = BQ_FETCH, .n = part.number, .first = part.chunk}) < 0)
             return -1;
     }
     return 0;

@@ -19,7 +19,7 @@ struct parcel {
     unsigned char *room; /* header, then stored bytes */
     struct bq_stored stored;
     uint32_t to;
-    uint64_t chunk;
+    struct bq_part part;
     struct bq_box block;
     enum bq_fetch got;
     struct bq_error err;
@@ -27,7 +27,7 @@ struct parcel {
 
 struct asked {
     uint32_t to;
-    uint64_t chunk;
+    struct bq_part part;
 };
 
 struct bq_larder {
@@ -107,9 +107,10 @@ static int stock(struct bq_larder *l, struct bq_error *err)
     return l->parcels && l->errands ? 0 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
 }
 
-int bq_larder_ask(struct bq_larder *l, uint32_t to, uint64_t chunk, struct bq_error *err)
+int bq_larder_ask(struct bq_larder *l, uint32_t to, struct bq_part part, struct bq_error *err)
 {
-    if (chunk >= l->recipe->plan.n_chunks)
+    const struct bq_plan *plan = &l->recipe->plan;
+    if (part.chunk >= plan->n_chunks || part.number >= bq_window_parts(plan, part.chunk))
         return 0; /* no message is trusted */
     if (!l->parcels && stock(l, err) < 0)
         return -1;
@@ -125,7 +126,7 @@ int bq_larder_ask(struct bq_larder *l, uint32_t to, uint64_t chunk, struct bq_er
         l->line_room = room;
         l->line_first = 0;
     }
-    l->line[(l->line_first + l->line_n++) % l->line_room] = (struct asked){to, chunk};
+    l->line[(l->line_first + l->line_n++) % l->line_room] = (struct asked){to, part};
     return 0;
 }
 
@@ -145,7 +146,8 @@ static void fetch(struct bq_errand *errand)
 static int send_parcel(struct bq_larder *l, struct parcel *p, struct bq_transport *transport,
                        struct bq_error *err)
 {
-    struct bq_message m = {.kind = BQ_STORED, .step = l->step, .first = p->chunk};
+    struct bq_message m = {
+        .kind = BQ_STORED, .step = l->step, .n = p->part.number, .first = p->part.chunk};
     unsigned char head[BQ_WIRE_FIXED];
     struct bq_writer w = bq_writer(head, sizeof head);
     if (p->got != BQ_FETCHED) {
@@ -195,9 +197,9 @@ int bq_larder_serve(struct bq_larder *l, struct bq_transport *transport, struct 
         l->line_first = (l->line_first + 1) % l->line_room;
         l->line_n--;
         p->to = asked->to;
-        p->chunk = asked->chunk;
-        p->block.rank = l->recipe->plan.space.rank;
-        bq_plan_chunk(&l->recipe->plan, p->chunk, p->block.offset, p->block.extent);
+        p->part = asked->part;
+        uint64_t at[BQ_MAX_RANK];
+        bq_window_part(&l->recipe->plan, p->part.chunk, p->part.number, &p->block, at);
         p->errand.run = fetch;
         bq_errands_add(l->errands, &p->errand);
     }

@@ -7,6 +7,7 @@
 #include "adapters/store.h"
 #include "adapters/transport.h"
 #include "core/recipe.h"
+#include "core/window.h"
 
 struct bq_larder;
 
@@ -15,8 +16,8 @@ struct bq_larder;
 struct bq_larder *bq_larder_create(const struct bq_recipe *recipe, struct bq_input *input,
                                    uint32_t step, int bell, struct bq_error *err);
 
-/* Rank `to` asks for the stored bytes of a chunk. */
-int bq_larder_ask(struct bq_larder *larder, uint32_t to, uint64_t chunk, struct bq_error *err);
+/* Rank `to` asks for the stored bytes of a part. */
+int bq_larder_ask(struct bq_larder *larder, uint32_t to, struct bq_part part, struct bq_error *err);
 
 /* Sends what is ready and begins what can be begun. */
 int bq_larder_serve(struct bq_larder *larder, struct bq_transport *transport, struct bq_error *err);

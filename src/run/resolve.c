@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/number.h"
 #include "run/registry.h"
 #include "run/settle.h"
 
@@ -63,6 +64,10 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
                                .out_type = recipe->has_input ? recipe->in_type : BQ_U8};
     if (recipe->has_input)
         setup->space = bq_input_info(r->input)->space;
+    if (step->border.is_given) {
+        setup->border = step->border.border;
+        setup->border_value = step->border.value;
+    }
     if (r->kernel->prepare && r->kernel->prepare(setup) < 0)
         return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s': %s", r->kernel->name,
                        setup->message[0] ? setup->message : "it refuses this job");
@@ -81,6 +86,68 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
                        r->kernel->name);
     recipe->acc_size = setup->acc_size;
     recipe->out_type = setup->out_type;
+    return 0;
+}
+
+/* The margins that the kernel asked for. */
+static int set_halo(struct bq_resolved *r, const struct bq_step *step, const struct bq_setup *setup,
+                    struct bq_error *err)
+{
+    struct bq_halo halo = {.border = setup->border};
+    bool is_any = false;
+    for (int i = 0; i < setup->space.rank; i++) {
+        halo.width[i] = r->recipe.has_input ? setup->halo[i] : 0;
+        is_any = is_any || halo.width[i];
+    }
+    if (step->border.is_given && !is_any)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "kernel '%s' does not look beyond a chunk's edge; leave out `border`",
+                       r->kernel->name);
+    if (is_any && halo.border == BQ_CONSTANT &&
+        bq_number_from(r->recipe.in_type, setup->border_value, halo.value) < 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "border: %g is no %s", setup->border_value,
+                       bq_type_name(r->recipe.in_type));
+    if (bq_plan_set_halo(&r->recipe.plan, &halo, err) < 0)
+        return bq_fail_in(err, "kernel '%s' asks for more than there is", r->kernel->name);
+    return 0;
+}
+
+/* `chunk: auto`, along the axes that may be cut; `element`: bytes. */
+static int cut_auto(struct bq_plan *plan, const struct bq_setup *setup, const struct bq_space *file,
+                    size_t element, struct bq_error *err)
+{
+    struct bq_space space = setup->space;
+    uint64_t chunk[BQ_MAX_RANK], file_chunk[BQ_MAX_RANK];
+    bool is_any = false;
+    memcpy(file_chunk, file->extent, sizeof file_chunk);
+    for (int i = 0; i < space.rank; i++) {
+        if (!setup->is_whole[i])
+            continue;
+        is_any = true;
+        if (space.extent[i] && __builtin_mul_overflow(element, space.extent[i], &element))
+            element = BQ_PLAN_MAX_BYTES;
+        space.extent[i] = file_chunk[i] = 1;
+    }
+    if (element > BQ_PLAN_MAX_BYTES)
+        element = BQ_PLAN_MAX_BYTES;
+    if (bq_plan_auto(plan, &space, file->rank ? file_chunk : NULL, element, err) < 0 || !is_any)
+        return is_any ? -1 : 0;
+    for (int i = 0; i < space.rank; i++)
+        chunk[i] = !setup->is_whole[i]      ? plan->chunk[i]
+                   : setup->space.extent[i] ? setup->space.extent[i]
+                                            : 1;
+    return bq_plan_make(plan, &setup->space, chunk, err);
+}
+
+static int check_whole(const struct bq_plan *plan, const struct bq_setup *setup, const char *kernel,
+                       struct bq_error *err)
+{
+    for (int i = 0; i < plan->space.rank; i++) {
+        if (setup->is_whole[i] && plan->grid[i] > 1)
+            return bq_fail(err, BQ_EXIT_USAGE,
+                           "kernel '%s' needs axis %d in one piece: make its chunk %llu", kernel, i,
+                           (unsigned long long)plan->space.extent[i]);
+    }
     return 0;
 }
 
@@ -105,16 +172,24 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     else if (!recipe->has_input && setup->chunk.rank)
         rc = bq_plan_make(plan, &setup->space, setup->chunk.extent, err);
     else
-        rc = bq_plan_auto(plan, &setup->space, file->rank ? file->extent : NULL, element, err);
+        rc = cut_auto(plan, setup, file, element, err);
+    if (rc == 0)
+        rc = check_whole(plan, setup, r->kernel->name, err);
     if (rc == 0 && plan->n_chunks > MAX_CHUNKS)
         rc = bq_fail(err, BQ_EXIT_USAGE, "%llu chunks; at most 2^39: choose a larger `chunk`",
                      (unsigned long long)plan->n_chunks);
+    if (rc < 0)
+        return fail_at(err, job, step->chunk_line);
+    if (set_halo(r, step, setup, err) < 0)
+        return fail_at(err, job, step->border_line ? step->border_line : step->kernel_line);
     bool has_bytes = recipe->has_input || step->output.file;
-    if (rc == 0 && has_bytes && plan->max_elements > BQ_MAX_CHUNK_BYTES / 8)
-        rc = bq_fail(err, BQ_EXIT_USAGE,
-                     "a chunk would have %llu elements; 2^27 at most: choose a smaller `chunk`",
-                     (unsigned long long)plan->max_elements);
-    return rc < 0 ? fail_at(err, job, step->chunk_line) : 0;
+    if (has_bytes && plan->max_window > BQ_MAX_CHUNK_BYTES / 8) {
+        bq_fail(err, BQ_EXIT_USAGE,
+                "a chunk would have %llu elements; 2^27 at most: choose a smaller `chunk`",
+                (unsigned long long)plan->max_window);
+        return fail_at(err, job, step->chunk_line);
+    }
+    return 0;
 }
 
 int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
