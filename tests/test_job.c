@@ -232,7 +232,8 @@ static void wrong_keys(void)
         {"kernal: oven\n", "job.yaml:1: key 'kernal' is not known; did you mean 'kernel'?"},
         {"kernel: oven\ntemperature: 1\n",
          "job.yaml:2: key 'temperature' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, steps"},
+         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, uses, next, "
+         "repeat, until, steps"},
         {"kernel: oven\n[a]: 1\n", "job.yaml:2: a key must be text, not a list or a map"},
         {"kernel: stats\ninput:\n  fil: a.h5\n",
          "job.yaml:3: input has no key 'fil'; did you mean 'file'?"},
@@ -243,7 +244,8 @@ static void wrong_keys(void)
         {"kernel: oven\n<<: 3\n", "job.yaml:2: '<<' must name a map or a list of maps"},
         {"\"tab\\there\": 1\n",
          "job.yaml:1: key 'tab?here' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, steps"},
+         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, uses, next, "
+         "repeat, until, steps"},
     };
     CHECK_WRONG(wrong);
 }

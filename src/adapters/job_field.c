@@ -241,15 +241,71 @@ static int params_read(struct bq_yaml *yaml, struct bq_step *step, const struct 
     return 0;
 }
 
+static int uses_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *field,
+                     bool is_next, struct bq_error *err)
+{
+    struct bq_yaml_pair pairs[BQ_YAML_MAX_KEYS];
+    size_t n;
+    if (bq_yaml_map(yaml, &field->value, pairs, &n, err))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        if (pairs[i].value.kind != BQ_YAML_TEXT)
+            return bq_job_field_wrong(yaml, field->key, "names of steps", &pairs[i].value, err);
+        const char *from = bq_yaml_text(yaml, &pairs[i].value, err);
+        if (!from)
+            return -1;
+        if (bq_step_use(step, pairs[i].key, from, is_next, pairs[i].line, err))
+            return bq_yaml_at(yaml, pairs[i].line, err);
+    }
+    return 0;
+}
+
+int bq_job_loop_read(struct bq_yaml *yaml, struct bq_loop *loop, const struct bq_yaml_pair *pair,
+                     struct bq_error *err)
+{
+    static const char *const names[] = {"reduction", "relation", "value"};
+    if (pair->value.kind == BQ_YAML_MAP && strcmp(pair->key, "until") == 0) {
+        struct parts parts = {.names = names, .n = 3};
+        if (parts_read(yaml, pair, &parts, err))
+            return -1;
+        const char *missing = NULL;
+        for (size_t i = parts.n; i-- > 0;)
+            missing = parts.texts[i] ? missing : names[i];
+        if (missing) {
+            bq_fail(err, BQ_EXIT_USAGE,
+                    "until names no %s; write {reduction: heat.change, relation: below, "
+                    "value: 1e-4}",
+                    missing);
+            return bq_yaml_at(yaml, pair->line, err);
+        }
+        loop->until.line = pair->line;
+        if (bq_until_set(&loop->until, parts.texts[0], parts.texts[1], parts.texts[2], err))
+            return bq_yaml_at(yaml, pair->line, err);
+        return 0;
+    }
+    if (pair->value.kind != BQ_YAML_TEXT)
+        return bq_job_field_wrong(yaml, pair->key,
+                                  bq_step_wants((enum bq_step_key)bq_step_key(pair->key)),
+                                  &pair->value, err);
+    const char *text = bq_yaml_text(yaml, &pair->value, err);
+    if (!text)
+        return -1;
+    if (bq_loop_set(loop, pair->key, text, pair->line, err))
+        return bq_yaml_at(yaml, pair->line, err);
+    return 0;
+}
+
 int bq_job_field_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *pair,
                       struct bq_error *err)
 {
     enum bq_step_key key = (enum bq_step_key)bq_step_key(pair->key);
     enum bq_yaml_kind kind = pair->value.kind;
-    if (key == BQ_KEY_KERNEL)
-        return 0; /* step_read began with it */
+    if (key == BQ_KEY_KERNEL || key == BQ_KEY_REPEAT || key == BQ_KEY_UNTIL)
+        return 0; /* step_read began with it; a loop's */
     if (key == BQ_KEY_PARAMS)
         return params_read(yaml, step, pair, err);
+    if ((key == BQ_KEY_USES || key == BQ_KEY_NEXT) && kind == BQ_YAML_MAP)
+        return uses_read(yaml, step, pair, key == BQ_KEY_NEXT, err);
     if (kind == BQ_YAML_TEXT || key == BQ_KEY_STEPS)
         return text_read(yaml, step, pair->key, pair, err);
     if (key == BQ_KEY_INPUT && kind == BQ_YAML_MAP)

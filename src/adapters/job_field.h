@@ -6,9 +6,14 @@
 #include "adapters/yaml.h"
 #include "core/job.h"
 
-/* Any key of a step but "kernel", which it passes over: the step has been started with it. */
+/* Any key of a step but "kernel", which it passes over: the step has been started with it; and
+ * "repeat" and "until", which are of a loop. */
 int bq_job_field_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *pair,
                       struct bq_error *err);
+
+/* "repeat" or "until". */
+int bq_job_loop_read(struct bq_yaml *yaml, struct bq_loop *loop, const struct bq_yaml_pair *pair,
+                     struct bq_error *err);
 
 /* Fails with "file:line: WHAT must be WANTS, not a list". */
 int bq_job_field_wrong(struct bq_yaml *yaml, const char *what, const char *wants,

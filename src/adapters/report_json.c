@@ -192,6 +192,10 @@ static json_t *whole(struct build *b, const struct bq_report *report)
     set(b, root, "version", text(report->version ? report->version : ""));
     set(b, root, "job", text(report->job));
     set(b, root, "step", text(report->step));
+    if (report->n_rounds) {
+        set(b, root, "rounds", integer(report->n_rounds));
+        set(b, root, "loop", text(report->loop));
+    }
     set(b, root, "kernel", text(report->kernel));
     set(b, root, "policy", text(report->policy));
     set(b, root, "transport", text(report->transport));

@@ -72,6 +72,7 @@ struct bq_output_spec {
     struct bq_input *like;     /* NULL, or: its attributes, dimension scales and, when the native
                                   types agree, its byte order are kept */
     bool keeps_values;         /* the kernel makes no value that the input's type does not name */
+    bool is_scratch;           /* private, and need not survive a power failure */
     bool force;                /* replace a file that exists */
     /* a shard: what it cannot take from `like`, because that is not to be seen; else NULL */
     const struct bq_number *number;

@@ -57,6 +57,7 @@ struct store_work {
     char *path; /* of the work file; NULL when there is none (any more) */
     int fd;     /* -1: none */
     bool force;
+    bool is_scratch; /* stays private, and need not survive a power failure */
 };
 
 struct bq_output {

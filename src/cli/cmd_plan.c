@@ -6,6 +6,7 @@
 #include "adapters/job_file.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "core/graph.h"
 #include "run/execute.h"
 #include "run/resolve.h"
 
@@ -131,6 +132,18 @@ static int print_step(const struct bq_job *job, const struct bq_step *step, uint
     return 0;
 }
 
+/* A step that others have to come before. */
+static void print_later(const struct bq_job *job, const struct bq_graph *graph, size_t i)
+{
+    const struct bq_step *step = &job->steps[i];
+    printf("%s: kernel %s\n  needs    ", step->name, step->kernel->name);
+    for (size_t j = 0; j < job->n_steps; j++) {
+        if (graph->needs[i] >> j & 1)
+            printf(" %s", job->steps[j].name);
+    }
+    printf(": planned when it is there\n");
+}
+
 int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
 {
     static const struct argp_child children[] = {{&bq_job_argp, 0, NULL, 0}, {0}};
@@ -151,13 +164,17 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
         bq_job_read(p.path, cli->registry.kernels, cli->registry.n_kernels, &p.job.over, &err);
     if (!job)
         return bq_cli_complain(&err);
-    for (size_t i = 0; i < job->n_steps && code == 0; i++) {
-        const struct bq_step *maker = bq_resolve_maker(job, i);
-        if (maker)
-            printf("%s: kernel %s\n  input     %s:%s, which step '%s' writes: planned when it is "
-                   "there\n",
-                   job->steps[i].name, job->steps[i].kernel->name, maker->output.file,
-                   maker->output.dataset, maker->name);
+    struct bq_graph graph;
+    if (bq_graph_make(&graph, job, &err) < 0)
+        code = bq_cli_complain(&err);
+    for (size_t at = 0; at < job->n_steps && code == 0; at++) {
+        size_t i = graph.order[at];
+        const struct bq_loop *loop = bq_graph_loop(job, i);
+        if (loop && loop->first == i)
+            printf("loop '%s': at most %llu rounds\n", loop->name,
+                   (unsigned long long)loop->repeat);
+        if (graph.needs[i])
+            print_later(job, &graph, i);
         else if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)
             code = bq_cli_complain(&err);
     }

@@ -3,6 +3,7 @@
 
 #include "adapters/job_file.h"
 #include "cli/cli.h"
+#include "core/graph.h"
 #include "run/resolve.h"
 
 struct run {
@@ -47,13 +48,16 @@ static int check(struct run *r)
 {
     struct bq_error err = {0};
     struct bq_resolved resolved;
+    struct bq_graph graph;
     struct bq_job *job = read_job(r, &err);
     int code = 0;
     if (!job || bq_cli_check_json(r->exec.json, &err) < 0 ||
         bq_resolve_check(job, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
-    else if (bq_resolve(&resolved, job, &job->steps[0], r->job.n_ranks - 1, r->exec.force, &err) <
-             0)
+    else if (bq_graph_make(&graph, job, &err) < 0)
+        code = bq_cli_complain(&err);
+    else if (bq_resolve(&resolved, job, &job->steps[graph.order[0]], r->job.n_ranks - 1,
+                        r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else
         bq_resolved_close(&resolved);

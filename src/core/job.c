@@ -43,8 +43,13 @@ void bq_job_destroy(struct bq_job *job)
         bq_free(step->output.dataset);
         for (size_t p = 0; p < BQ_MAX_PARAMS; p++)
             bq_free(step->owned[p]);
+        for (size_t u = 0; u < step->n_uses; u++) {
+            bq_free(step->uses[u].step);
+            bq_free(step->uses[u].result);
+        }
     }
     bq_free(job->steps);
+    bq_free(job->loops);
     bq_free(job->file);
     bq_free(job);
 }
@@ -65,9 +70,31 @@ static bool is_for_all(const char *key)
            code == BQ_KEY_MEMORY;
 }
 
+static bool is_of_loop(const char *key)
+{
+    int code = bq_step_key(key);
+    return code == BQ_KEY_REPEAT || code == BQ_KEY_UNTIL;
+}
+
+/* repeat or until, of the loop that is named, or of the only one. */
+static int set_loop(struct bq_job *job, const char *name, const char *key, const char *text,
+                    struct bq_error *err)
+{
+    for (size_t l = 0; l < job->n_loops; l++) {
+        if (name ? strcmp(job->loops[l].name, name) == 0 : job->n_loops == 1)
+            return bq_loop_set(&job->loops[l], key, text, 0, err);
+    }
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   job->n_loops > 1 ? "the job has several loops; say which: NAME.%s"
+                                    : "the job has no such loop; write '%s' into the job file",
+                   key);
+}
+
 /* Sets a key that names no step. */
 static int set_unnamed(struct bq_job *job, const char *key, const char *text, struct bq_error *err)
 {
+    if (is_of_loop(key))
+        return set_loop(job, NULL, key, text, err);
     if (job->n_steps > 1 && !is_for_all(key)) {
         char list[MAX_LIST];
         size_t w = 0;
@@ -101,6 +128,8 @@ static int set_named(struct bq_job *job, const char *name, const char *key, cons
                      struct bq_error *err)
 {
     struct bq_step *step = step_find(job, name);
+    if (is_of_loop(key))
+        return set_loop(job, name, key, text, err);
     if (step)
         return bq_step_set(step, key, text, 0, err);
     const char *names[BQ_MAX_STEPS + 2];
@@ -204,12 +233,16 @@ static int step_check(const struct bq_job *job, const struct bq_step *step, stru
 {
     const struct bq_kernel *kernel = step->kernel;
     bool reads = kernel->flags & BQ_READS, writes = kernel->flags & BQ_WRITES;
-    if (reads && !step->input.file) {
+    if (reads && !step->input.file && !bq_step_takes_input(step)) {
         bq_fail(err, BQ_EXIT_USAGE,
                 "kernel '%s' needs an input; write 'input: FILE:/dataset' or give --input "
                 "FILE:/dataset",
                 kernel->name);
         return at_line(job, step->kernel_line, err);
+    }
+    if (reads && step->input.file && bq_step_takes_input(step)) {
+        bq_fail(err, BQ_EXIT_USAGE, "the input is given twice: by 'input' and by 'uses'");
+        return at_line(job, step->input.line, err);
     }
     if (!reads && step->input.file)
         return place_refuse(job, step, &step->input, "input", "reads", err);

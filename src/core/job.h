@@ -8,6 +8,7 @@
 
 #include "banquet/kernel.h"
 #include "base/error.h"
+#include "core/loop.h"
 #include "core/output_wish.h"
 #include "core/place.h"
 #include "core/policy.h"
@@ -46,6 +47,19 @@ struct bq_border_wish {
     double value; /* CONSTANT */
 };
 
+/* What a step takes from another: a result as the value of a parameter, or its output as input. */
+#define BQ_MAX_USES (2 * (BQ_MAX_PARAMS + 1))
+#define BQ_USE_INPUT (-1)
+
+struct bq_use {
+    int param;    /* index, or BQ_USE_INPUT */
+    char *step;   /* its name; owned */
+    char *result; /* NULL: the parameter's name; owned */
+    bool is_next; /* `next`: from the round before, so not in the first one */
+    int maker;    /* index of the step (bq_graph_make) */
+    int line;
+};
+
 struct bq_step {
     char *name;                           /* never NULL: "step 1" when the job gives none */
     const struct bq_kernel *kernel;       /* static, not owned */
@@ -53,6 +67,8 @@ struct bq_step {
     void *owned[BQ_MAX_PARAMS];           /* memory of texts and lists that were given, or NULL */
     int param_line[BQ_MAX_PARAMS];        /* 0 when not given in the file */
     struct bq_place input, output;
+    struct bq_use uses[BQ_MAX_USES];
+    size_t n_uses;
     int chunk_rank; /* 0: auto */
     uint64_t chunk[BQ_MAX_RANK];
     struct bq_schedule schedule;
@@ -71,6 +87,8 @@ struct bq_job {
     char *file; /* where it came from, for messages */
     size_t n_steps;
     struct bq_step *steps;
+    size_t n_loops;
+    struct bq_loop *loops; /* NULL when there are none */
 };
 
 /* What the command line changes in a job. schedule, cooks, open and memory go to all steps; the

@@ -3,6 +3,8 @@
 #ifndef BQ_CORE_OUTPUT_WISH_H
 #define BQ_CORE_OUTPUT_WISH_H
 
+#include <stdbool.h>
+
 #include "base/error.h"
 
 /* X(code, name, standard level, highest level; 0: it has none) */
@@ -41,6 +43,7 @@ struct bq_output_wish {
     unsigned level;         /* of gzip and zstd, always set with them; else 0 */
     enum bq_choice shuffle; /* auto: when compressing elements wider than one byte */
     enum bq_output_layout layout;
+    bool is_scratch; /* only for another step, gone afterwards; no job says so */
     int compress_line, shuffle_line, layout_line;
 };
 

@@ -45,8 +45,9 @@ struct bq_recipe {
             work[BQ_MAX_PATH]; /* absolute path of the work file: its random name is its identity */
         char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH];
         struct bq_layout layout;
-    } output;        /* when has_output */
-    uint64_t memory; /* a kitchen's budget, bytes; 0: its fair share of what is free */
+        bool is_scratch; /* need not survive the run */
+    } output;            /* when has_output */
+    uint64_t memory;     /* a kitchen's budget, bytes; 0: its fair share of what is free */
     enum bq_type in_type, out_type;
     struct bq_plan plan;
     uint64_t acc_size; /* the kernel's own accumulator, bytes */

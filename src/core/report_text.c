@@ -24,6 +24,8 @@ static void write_what(const struct bq_report *report, const struct bq_lines *li
     bq_line(lines, "  job      %s", bq_line_tail(report->job, 69, name, sizeof name));
     if (report->step[0])
         bq_line(lines, "  step     %s", report->step);
+    if (report->loop[0])
+        bq_line_wrap(lines, "  loop     ", report->loop);
     bq_line(lines, "  kernel   %s%s", report->kernel,
             report->is_simulated ? "   (waits are simulated)" : "");
     if (report->input[0])

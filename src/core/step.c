@@ -214,20 +214,66 @@ static int border_set(struct bq_step *step, const char *text, int line, struct b
     return 0;
 }
 
+/* Index of a parameter, or -1 with err. */
+static int param_find(const struct bq_kernel *kernel, const char *name, struct bq_error *err)
+{
+    const char *names[BQ_MAX_PARAMS];
+    char quote[BQ_QUOTE], hint[MAX_TEXT];
+    int at = bq_kernel_param(kernel, name);
+    if (at >= 0)
+        return at;
+    for (size_t i = 0; i < kernel->n_params; i++)
+        names[i] = kernel->params[i].name;
+    return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' has no parameter %s%s", kernel->name,
+                   bq_quote(name, quote, sizeof quote),
+                   bq_hint(name, names, kernel->n_params, hint, sizeof hint));
+}
+
+bool bq_step_takes_input(const struct bq_step *step)
+{
+    for (size_t i = 0; i < step->n_uses; i++) {
+        if (step->uses[i].param == BQ_USE_INPUT && !step->uses[i].is_next)
+            return true;
+    }
+    return false;
+}
+
+int bq_step_use(struct bq_step *step, const char *what, const char *from, bool is_next, int line,
+                struct bq_error *err)
+{
+    const char *key = is_next ? "next" : "uses", *dot = strchr(from, '.');
+    struct bq_use use = {.param = BQ_USE_INPUT, .is_next = is_next, .maker = -1, .line = line};
+    if (strcmp(what, "input") != 0 && (use.param = param_find(step->kernel, what, err)) < 0)
+        return -1;
+    if (use.param == BQ_USE_INPUT && dot)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: the input is a step's output: write {input: %.*s}",
+                       key, (int)(dot - from), from);
+    if (!*from || dot == from || (dot && !dot[1]))
+        return bq_value_wrong(what, "STEP or STEP.RESULT", from, err);
+    for (size_t i = 0; i < step->n_uses; i++) {
+        if (step->uses[i].param == use.param && step->uses[i].is_next == is_next)
+            return bq_fail(err, BQ_EXIT_USAGE, "%s: '%s' is given twice", key, what);
+    }
+    use.step = bq_strdup(from);
+    use.result = dot ? bq_strdup(dot + 1) : NULL;
+    if (!use.step || (dot && !use.result)) {
+        bq_free(use.step);
+        bq_free(use.result);
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    }
+    if (dot)
+        use.step[dot - from] = 0;
+    step->uses[step->n_uses++] = use;
+    return 0;
+}
+
 static int param_set(struct bq_step *step, const char *name, const char *text, int line,
                      struct bq_error *err)
 {
     const struct bq_kernel *kernel = step->kernel;
-    int at = bq_kernel_param(kernel, name);
-    if (at < 0) {
-        const char *names[BQ_MAX_PARAMS];
-        char quote[BQ_QUOTE], hint[MAX_TEXT];
-        for (size_t i = 0; i < kernel->n_params; i++)
-            names[i] = kernel->params[i].name;
-        return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' has no parameter %s%s", kernel->name,
-                       bq_quote(name, quote, sizeof quote),
-                       bq_hint(name, names, kernel->n_params, hint, sizeof hint));
-    }
+    int at = param_find(kernel, name, err);
+    if (at < 0)
+        return -1;
     if (bq_param_set(&kernel->params[at], text, &step->params[at], &step->owned[at], err))
         return -1;
     step->param_line[at] = line;
@@ -277,6 +323,11 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
         return border_set(step, text, line, err);
     case BQ_KEY_PARAMS:
         return bq_value_wrong(key, bq_step_wants(BQ_KEY_PARAMS), text, err);
+    case BQ_KEY_USES:
+    case BQ_KEY_NEXT:
+        return bq_value_wrong(key, bq_step_wants((enum bq_step_key)code), text, err);
+    case BQ_KEY_REPEAT: /* the job's: they are of loops */
+    case BQ_KEY_UNTIL:
     case BQ_KEY_KERNEL:
     case BQ_KEY_STEPS:
     case BQ_N_STEP_KEYS:

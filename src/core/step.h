@@ -29,6 +29,10 @@
     X(BQ_KEY_MEMORY, "memory", "a size such as 512MiB or 2GiB, or auto")                           \
     X(BQ_KEY_ON_ERROR, "on_error", "stop or skip")                                                 \
     X(BQ_KEY_BORDER, "border", "clamp, wrap, reflect, constant or constant:NUMBER")                \
+    X(BQ_KEY_USES, "uses", "a map such as {counts: measure.counts} or {input: blur}")              \
+    X(BQ_KEY_NEXT, "next", "a map such as {input: heat} or {centres: assign.centres}")             \
+    X(BQ_KEY_REPEAT, "repeat", "a number of rounds")                                               \
+    X(BQ_KEY_UNTIL, "until", "STEP.RESULT < NUMBER, such as heat.change < 1e-4")                   \
     X(BQ_KEY_STEPS, "steps", "a list of steps")
 
 enum bq_step_key {
@@ -52,6 +56,14 @@ void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel);
  * "open", "team", "delivery", "memory" (2GiB), "on_error", "params.NAME" or "output.PART" (of
  * bq_output_wish_set). line: where it stands in the file, or 0. */
 int bq_step_set(struct bq_step *step, const char *key, const char *text, int line,
+                struct bq_error *err);
+
+/* Whether another step's output is its input, from the first round on. */
+bool bq_step_takes_input(const struct bq_step *step);
+
+/* Adds what a step takes from another: `what` is a parameter or "input", `from` is STEP or
+ * STEP.RESULT. is_next: from the round before. */
+int bq_step_use(struct bq_step *step, const char *what, const char *from, bool is_next, int line,
                 struct bq_error *err);
 
 /* The same for fields that come in parts; bq_place_set is another. */

@@ -354,7 +354,7 @@ int bq_outlet_commit(struct bq_outlet *o, struct bq_error *err)
     struct bq_output *shard = o->shard;
     o->shard = NULL;
     if (o->direct)
-        return bq_direct_sync(o->direct, err);
+        return o->recipe->output.is_scratch ? 0 : bq_direct_sync(o->direct, err);
     if (shard && atomic_load(&o->has_placed))
         return bq_output_commit(shard, err);
     bq_output_discard(shard);

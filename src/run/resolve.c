@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/graph.h"
 #include "core/number.h"
 #include "run/registry.h"
 #include "run/settle.h"
@@ -244,22 +245,12 @@ void bq_resolved_close(struct bq_resolved *r)
     r->input = NULL;
 }
 
-const struct bq_step *bq_resolve_maker(const struct bq_job *job, size_t i)
-{
-    const char *file = job->steps[i].input.file;
-    for (size_t j = i; file && j-- > 0;) {
-        const char *made = job->steps[j].output.file;
-        if (made && strcmp(made, file) == 0)
-            return &job->steps[j];
-    }
-    return NULL;
-}
-
 static int check_input(const struct bq_job *job, size_t i, struct bq_error *err)
 {
     const struct bq_place *place = &job->steps[i].input;
-    const struct bq_step *maker = bq_resolve_maker(job, i);
-    if (maker && strcmp(maker->output.dataset, place->dataset)) {
+    int at = bq_graph_maker(job, i);
+    const struct bq_step *maker = at < 0 ? NULL : &job->steps[at];
+    if (maker && place->file && strcmp(maker->output.dataset, place->dataset)) {
         bq_fail(err, BQ_EXIT_USAGE, "step '%s' writes %s into %s, not %s", maker->name,
                 maker->output.dataset, place->file, place->dataset);
         return fail_at(err, job, place->line);

@@ -18,11 +18,8 @@ int bq_resolve(struct bq_resolved *resolved, const struct bq_job *job, const str
                uint32_t n_kitchens, bool force, struct bq_error *err);
 void bq_resolved_close(struct bq_resolved *resolved);
 
-/* What can be told of all steps before the first begins: that each reads what is there or what an
- * earlier one writes, and that no output exists (unless force) or is written twice. Exit 2. */
+/* What can be told of all steps before the first begins: that each reads what is there or what
+ * another writes, and that no output exists (unless force) or is written twice. Exit 2. */
 int bq_resolve_check(const struct bq_job *job, bool force, struct bq_error *err);
-
-/* The earlier step that writes the file that step i reads, or NULL. */
-const struct bq_step *bq_resolve_maker(const struct bq_job *job, size_t i);
 
 #endif

@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "run/coordinator.h"
 #include "run/kitchen.h"
+#include "run/steps.h"
 
 struct bq_session {
     const struct bq_registry *registry;
@@ -134,17 +135,25 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
     return bq_kitchen(s->transport, s->registry, err) < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
 }
 
-static int run_step(struct bq_session *s, const struct bq_job *job, const struct bq_step *step,
-                    const struct bq_session_options *o,
-                    int (*done)(void *, struct bq_report *, struct bq_error *), void *context,
-                    bool *is_partial, struct bq_error *err)
+/* What is the same for all steps of a job. */
+struct session_run {
+    struct bq_session *session;
+    const struct bq_job *job;
+    const struct bq_session_options *options;
+    bool is_partial;
+};
+
+static int run_step(void *context, const struct bq_step *step, struct bq_report *report,
+                    struct bq_error *err)
 {
+    struct session_run *run = context;
+    struct bq_session *s = run->session;
+    const struct bq_session_options *o = run->options;
     uint32_t n = bq_session_n_kitchens(s);
     struct bq_resolved resolved;
-    struct bq_report report = {0};
     if (o->max_kitchens && o->max_kitchens < n)
         n = o->max_kitchens;
-    if (bq_resolve(&resolved, job, step, n, o->force, err) < 0)
+    if (bq_resolve(&resolved, run->job, step, n, o->force, err) < 0)
         return -1;
     if (!s->is_greeted && bq_greet(s->transport, s->hello, &stop_asked, err) < 0) {
         bq_resolved_close(&resolved);
@@ -153,19 +162,15 @@ static int run_step(struct bq_session *s, const struct bq_job *job, const struct
     s->is_greeted = true;
     struct bq_step_options options = {.number = ++s->step,
                                       .version = o->version,
-                                      .job = job->file ? job->file : "make",
+                                      .job = run->job->file ? run->job->file : "make",
                                       .step_name = step->name,
                                       .is_bound = o->is_bound,
                                       .is_terminal = o->is_terminal,
                                       .is_quiet = o->is_quiet,
                                       .stop = &stop_asked,
                                       .work_file = &work_file};
-    int rc = bq_coordinate(s->transport, &resolved, s->hello, &options, &report, err);
-    if (rc == 0) {
-        *is_partial |= report.n_given_up_total > 0;
-        rc = done(context, &report, err);
-    }
-    bq_report_free(&report);
+    int rc = bq_coordinate(s->transport, &resolved, s->hello, &options, report, err);
+    run->is_partial |= rc == 0 && report->n_given_up_total > 0;
     bq_resolved_close(&resolved);
     return rc;
 }
@@ -175,19 +180,25 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                    int (*done)(void *context, struct bq_report *report, struct bq_error *err),
                    void *context, struct bq_error *err)
 {
-    bool is_partial = false;
+    struct session_run run = {.session = s, .job = job, .options = options};
+    struct bq_steps_driver driver = {.run = run_step,
+                                     .run_context = &run,
+                                     .done = done,
+                                     .done_context = context,
+                                     .copy = bq_registry_find(s->registry, "copy"),
+                                     .is_one_machine = s->transport->n_machines == 1};
     struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
     int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, err) : 0;
-    for (size_t i = 0; rc == 0 && i < job->n_steps; i++)
-        rc = run_step(s, job, &job->steps[i], options, done, context, &is_partial, err);
+    if (rc == 0)
+        rc = bq_steps_run(job, &driver, err);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
     if (rc < 0)
         return err->exit ? (int)err->exit : BQ_EXIT_FAILED;
-    return is_partial ? BQ_EXIT_PARTIAL : BQ_EXIT_OK;
+    return rc > 0 || run.is_partial ? BQ_EXIT_PARTIAL : BQ_EXIT_OK;
 }
 
 void bq_session_destroy(struct bq_session *s)

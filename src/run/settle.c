@@ -89,6 +89,7 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
                                     .filters = filters_of(&step->wish, compress, element),
                                     .like = r->input,
                                     .keeps_values = (r->kernel->flags & BQ_KEEPS) != 0,
+                                    .is_scratch = step->wish.is_scratch,
                                     .force = force};
     /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
     spec->chunk = info ? info->chunk : chunk_of_plan(plan);
@@ -109,6 +110,7 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
         return -1;
     recipe->has_output = true;
     recipe->output.how = spec->how;
+    recipe->output.is_scratch = spec->is_scratch;
     recipe->output.layout =
         (struct bq_layout){.storage = spec->chunk.rank ? BQ_STORAGE_CHUNKED : BQ_STORAGE_CONTIGUOUS,
                            .space = plan->space,

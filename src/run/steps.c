@@ -1,0 +1,451 @@
+#include "run/steps.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "adapters/store.h"
+#include "base/heap.h"
+#include "core/graph.h"
+#include "core/step.h"
+#include "run/scratch.h"
+
+/* What is kept of a step that was carried out. */
+struct kept {
+    size_t n_results;
+    struct bq_result *results;
+    struct bq_place place; /* of its output; file NULL: none */
+    char name[32];         /* of its scratch file; "" when it is where the job wants it */
+};
+
+struct steps {
+    const struct bq_job *job;
+    const struct bq_steps_driver *driver;
+    struct bq_graph graph;
+    struct bq_scratch *scratch;
+    struct kept kept[BQ_MAX_STEPS];
+    bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
+    bool is_short;               /* a loop ended before its condition was true */
+};
+
+/* One step of one round. */
+struct turn {
+    size_t i;
+    uint64_t round;
+    const struct bq_loop *loop; /* NULL: none */
+    bool is_last;               /* known before: the loop has no condition */
+};
+
+static int at_line(const struct bq_job *job, int line, struct bq_error *err)
+{
+    return line > 0 ? bq_fail_in(err, "%s:%d", job->file, line) : -1;
+}
+
+static void forget(struct kept *kept)
+{
+    for (size_t r = 0; r < kept->n_results; r++) {
+        bq_free(kept->results[r].series);
+        bq_free(kept->results[r].reals);
+    }
+    bq_free(kept->results);
+    kept->results = NULL;
+    kept->n_results = 0;
+}
+
+/* -- results as parameters ---------------------------------------------------------------- */
+
+static const struct bq_result *result_find(const struct kept *kept, const char *name)
+{
+    for (size_t r = 0; r < kept->n_results; r++) {
+        if (strcmp(kept->results[r].name, name) == 0)
+            return &kept->results[r];
+    }
+    return NULL;
+}
+
+/* A number; false when it is a series. */
+static bool number_of(const struct bq_result *result, double *number)
+{
+    switch (result->kind) {
+    case BQ_RESULT_INTEGER:
+        *number = (double)result->integer;
+        return true;
+    case BQ_RESULT_NEGATIVE:
+        *number = (double)(int64_t)result->integer;
+        return true;
+    case BQ_RESULT_REAL:
+        *number = result->real;
+        return true;
+    case BQ_RESULT_SERIES:
+    case BQ_RESULT_REALS:
+        break;
+    }
+    return false;
+}
+
+static int fail_name(const struct kept *kept, const char *step, const char *name,
+                     struct bq_error *err)
+{
+    char names[400] = "";
+    size_t used = 0;
+    for (size_t r = 0; r < kept->n_results && used < sizeof names; r++)
+        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", r ? ", " : "",
+                                 kept->results[r].name);
+    return bq_fail(err, BQ_EXIT_USAGE, "step '%s' has no result '%s'; it has: %s", step, name,
+                   used ? names : "none");
+}
+
+static struct bq_list *list_of(const struct bq_result *result)
+{
+    double number;
+    if (number_of(result, &number))
+        return bq_list_create(&number, 1);
+    if (result->kind == BQ_RESULT_REALS)
+        return bq_list_create(result->reals, result->n_series);
+    struct bq_list *list = bq_list_create(NULL, result->n_series);
+    double *at = (double *)(list + 1);
+    for (size_t i = 0; list && i < result->n_series; i++)
+        at[i] = (double)result->series[i];
+    return list;
+}
+
+/* A result as the value of a parameter, checked like one that was written in the job. */
+static int set_param(struct bq_step *step, int at, const struct bq_result *result,
+                     struct bq_error *err)
+{
+    const struct bq_param *param = &step->kernel->params[at];
+    double number;
+    if (param->kind == BQ_LIST) {
+        struct bq_list *list = list_of(result);
+        if (!list)
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory, or more than %u numbers",
+                           BQ_MAX_LIST);
+        bq_free(step->owned[at]);
+        step->owned[at] = list;
+        step->params[at].list = list;
+        for (size_t i = 0; i < list->n; i++) {
+            if (param->min <= param->max &&
+                !(list->at[i] >= param->min && list->at[i] <= param->max))
+                return bq_fail(err, BQ_EXIT_FAILED, "%s has a number out of its range: %g",
+                               param->name, list->at[i]);
+        }
+        return 0;
+    }
+    if (!number_of(result, &number))
+        return bq_fail(err, BQ_EXIT_USAGE, "%s wants one number, and '%s' has %zu", param->name,
+                       result->name, result->n_series);
+    char text[40];
+    if (result->kind == BQ_RESULT_INTEGER)
+        snprintf(text, sizeof text, "%llu", (unsigned long long)result->integer);
+    else if (result->kind == BQ_RESULT_NEGATIVE)
+        snprintf(text, sizeof text, "%lld", (long long)(int64_t)result->integer);
+    else
+        snprintf(text, sizeof text, "%.17g", number);
+    return bq_param_set(param, text, &step->params[at], &step->owned[at], err);
+}
+
+/* `next` of a later round comes before `uses`. */
+static bool applies(const struct bq_step *step, const struct bq_use *use, uint64_t round)
+{
+    if (use->is_next)
+        return round > 0;
+    for (size_t u = 0; u < step->n_uses && round > 0; u++) {
+        if (step->uses[u].is_next && step->uses[u].param == use->param)
+            return false;
+    }
+    return true;
+}
+
+static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
+                struct bq_error *err)
+{
+    for (size_t u = 0; u < step->n_uses; u++) {
+        const struct bq_use *use = &step->uses[u];
+        if (!applies(step, use, turn->round))
+            continue;
+        struct kept *kept = &s->kept[use->maker];
+        if (use->param == BQ_USE_INPUT) {
+            step->input = kept->place;
+            step->input.line = use->line;
+            continue;
+        }
+        const char *name = use->result ? use->result : step->kernel->params[use->param].name;
+        const struct bq_result *result = result_find(kept, name);
+        if ((!result && fail_name(kept, use->step, name, err) < 0) ||
+            set_param(step, use->param, result, err) < 0)
+            return at_line(s->job, use->line, err);
+    }
+    /* A file that a step of a loop makes is not there yet. */
+    int maker = bq_graph_maker(s->job, turn->i);
+    if (maker >= 0 && step->input.file == s->job->steps[turn->i].input.file && step->input.file &&
+        s->kept[maker].name[0])
+        step->input = s->kept[maker].place;
+    return 0;
+}
+
+/* -- outputs ------------------------------------------------------------------------------ */
+
+/* Bytes that scratch files of steps like this one may take: two rounds of each. */
+static uint64_t scratch_bytes(const struct steps *s, const struct bq_step *step)
+{
+    struct bq_input *input =
+        step->input.file ? bq_input_open(step->input.file, step->input.dataset, NULL) : NULL;
+    if (!input)
+        return 0;
+    struct bq_space space = bq_input_info(input)->space;
+    size_t size = bq_type_size(bq_input_info(input)->type);
+    uint64_t bytes;
+    bq_input_close(input);
+    return __builtin_mul_overflow(bq_space_elements(&space), 2 * size * s->job->n_steps, &bytes)
+               ? UINT64_MAX
+               : bytes + 1;
+}
+
+/* A place in the scratch folder for the output of this turn; the round before last's is removed. */
+static int scratch_output(struct steps *s, const struct turn *turn, struct bq_step *step,
+                          struct bq_error *err)
+{
+    const struct bq_step *given = &s->job->steps[turn->i];
+    const char *beside = given->output.file ? given->output.file
+                         : step->input.file ? step->input.file
+                                            : "";
+    struct kept *kept = &s->kept[turn->i];
+    char name[32];
+    if (!s->scratch)
+        s->scratch =
+            bq_scratch_create(scratch_bytes(s, step), beside, s->driver->is_one_machine, err);
+    if (!s->scratch)
+        return -1;
+    snprintf(name, sizeof name, "%zu-%d.h5", turn->i, (int)(turn->round % 2));
+    bq_scratch_remove(s->scratch, name);
+    char *path = bq_scratch_path(s->scratch, name);
+    step->output = (struct bq_place){0};
+    int rc = path ? bq_place_set(&step->output, "output", path,
+                                 given->output.dataset ? given->output.dataset : "/data", err)
+                  : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    bq_free(path);
+    if (rc == 0) {
+        step->wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE, .is_scratch = true};
+        snprintf(kept->name, sizeof kept->name, "%s", name);
+    }
+    return rc;
+}
+
+static int set_output(struct steps *s, const struct turn *turn, struct bq_step *step,
+                      struct bq_error *err)
+{
+    bool is_wanted = s->is_taken[turn->i] || (turn->loop && step->output.file);
+    bool is_final = step->output.file && (!turn->loop || turn->is_last);
+    s->kept[turn->i].name[0] = 0;
+    if (!is_wanted || is_final)
+        return 0;
+    return scratch_output(s, turn, step, err);
+}
+
+/* Where the output is now; the old place goes. */
+static int keep_place(struct kept *kept, const struct bq_place *place, struct bq_error *err)
+{
+    struct bq_place now = {0};
+    if (place->file && bq_place_set(&now, "output", place->file, place->dataset, err) < 0)
+        return -1;
+    bq_free(kept->place.file);
+    bq_free(kept->place.dataset);
+    kept->place = now;
+    return 0;
+}
+
+/* -- carrying out ------------------------------------------------------------------------- */
+
+static int run_turn(struct steps *s, const struct turn *turn, struct bq_report *report,
+                    struct bq_error *err)
+{
+    const struct bq_step *given = &s->job->steps[turn->i];
+    struct bq_step step = *given;
+    struct kept *kept = &s->kept[turn->i];
+    memset(step.owned, 0, sizeof step.owned); /* what is added here */
+    int rc = take(s, turn, &step, err);
+    if (rc == 0)
+        rc = set_output(s, turn, &step, err);
+    if (rc == 0)
+        rc = s->driver->run(s->driver->run_context, &step, report, err);
+    if (rc == 0)
+        rc = keep_place(kept, &step.output, err);
+    if (step.output.file != given->output.file) {
+        bq_free(step.output.file);
+        bq_free(step.output.dataset);
+    }
+    for (size_t p = 0; p < BQ_MAX_PARAMS; p++)
+        bq_free(step.owned[p]);
+    return rc;
+}
+
+/* The report keeps nothing of its own that is needed later: results are copied. */
+static int keep_results(struct kept *kept, const struct bq_report *report, struct bq_error *err)
+{
+    forget(kept);
+    kept->results = bq_alloc(report->n_results + 1, sizeof *kept->results);
+    if (!kept->results)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    for (size_t r = 0; r < report->n_results; r++) {
+        const struct bq_result *from = &report->results[r];
+        struct bq_result *to = &kept->results[r];
+        *to = *from;
+        to->series = NULL;
+        to->reals = NULL;
+        kept->n_results++;
+        if (from->series && !(to->series = bq_alloc(from->n_series + 1, sizeof *to->series)))
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        if (from->reals && !(to->reals = bq_alloc(from->n_series + 1, sizeof *to->reals)))
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        if (from->series)
+            memcpy(to->series, from->series, from->n_series * sizeof *to->series);
+        if (from->reals)
+            memcpy(to->reals, from->reals, from->n_series * sizeof *to->reals);
+    }
+    return 0;
+}
+
+static int run_one(struct steps *s, size_t i, struct bq_error *err)
+{
+    struct bq_report report = {0};
+    int rc = run_turn(s, &(struct turn){.i = i}, &report, err);
+    if (rc == 0)
+        rc = keep_results(&s->kept[i], &report, err);
+    if (rc == 0)
+        rc = s->driver->done(s->driver->done_context, &report, err);
+    bq_report_free(&report);
+    return rc;
+}
+
+/* -- loops -------------------------------------------------------------------------------- */
+
+/* 1: the condition is true; 0: not yet. says: the number, for people. */
+static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
+                   struct bq_error *err)
+{
+    const struct bq_until *until = &loop->until;
+    double number = 0;
+    says[0] = 0;
+    if (!until->is_given)
+        return 0;
+    size_t i = loop->first;
+    while (strcmp(s->job->steps[i].name, until->step) != 0)
+        i++;
+    const struct bq_result *result = result_find(&s->kept[i], until->result);
+    if (!result) {
+        fail_name(&s->kept[i], until->step, until->result, err);
+        return at_line(s->job, until->line, err);
+    }
+    if (!number_of(result, &number)) {
+        bq_fail(err, BQ_EXIT_USAGE, "until: '%s' is not one number", until->result);
+        return at_line(s->job, until->line, err);
+    }
+    if (isnan(number)) {
+        bq_fail(err, BQ_EXIT_FAILED,
+                "until: %s.%s is not a number after round %llu: it would never "
+                "come true",
+                until->step, until->result, (unsigned long long)round + 1);
+        return at_line(s->job, until->line, err);
+    }
+    bool holds = bq_relation_holds(until->relation, number, until->value);
+    snprintf(says, 200, "%.40s.%.40s is %.6g, %s %s %.6g", until->step, until->result, number,
+             holds ? "which is" : "not yet", bq_relation_sign(until->relation), until->value);
+    return holds;
+}
+
+/* A loop's output from the scratch folder to where the job wants it, stored as the job wants. */
+static int publish(struct steps *s, size_t i, struct bq_error *err)
+{
+    const struct bq_step *given = &s->job->steps[i];
+    struct kept *kept = &s->kept[i];
+    if (!given->output.file || !kept->name[0])
+        return 0;
+    struct bq_step step = *given;
+    struct bq_report report = {0};
+    bq_step_start(&step, s->driver->copy);
+    step.schedule = given->schedule;
+    step.n_uses = 0;
+    step.is_team = false;
+    step.border.is_given = false;
+    step.input = kept->place;
+    int rc = s->driver->run(s->driver->run_context, &step, &report, err);
+    bq_report_free(&report);
+    if (rc == 0)
+        kept->name[0] = 0;
+    return rc == 0 ? keep_place(kept, &given->output, err) : -1;
+}
+
+static int run_loop(struct steps *s, const struct bq_loop *loop, const size_t *order,
+                    struct bq_error *err)
+{
+    struct bq_report *reports = bq_alloc(loop->n, sizeof *reports);
+    char says[200] = "";
+    int rc = reports ? 0 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    int is_true = 0;
+    uint64_t round = 0, spent = 0;
+    for (; rc == 0 && !is_true && round < loop->repeat; round++) {
+        for (size_t k = 0; rc == 0 && k < loop->n; k++) {
+            struct turn turn = {.i = order[k],
+                                .round = round,
+                                .loop = loop,
+                                .is_last = !loop->until.is_given && round + 1 == loop->repeat};
+            bq_report_free(&reports[k]);
+            reports[k] = (struct bq_report){0};
+            rc = run_turn(s, &turn, &reports[k], err);
+            if (rc == 0)
+                rc = keep_results(&s->kept[order[k]], &reports[k], err);
+            spent += reports[k].makespan_ns;
+        }
+        if (rc == 0 && (is_true = is_over(s, loop, round, says, err)) < 0)
+            rc = -1;
+    }
+    for (size_t k = 0; rc == 0 && k < loop->n; k++)
+        rc = publish(s, order[k], err);
+    s->is_short |= rc == 0 && loop->until.is_given && !is_true;
+    for (size_t k = 0; reports && k < loop->n; k++) {
+        if (rc == 0) {
+            snprintf(reports[k].loop, sizeof reports[k].loop,
+                     "round %llu of at most %llu, %.3f s in all%s%.150s", (unsigned long long)round,
+                     (unsigned long long)loop->repeat, (double)spent * 1e-9, says[0] ? ": " : "",
+                     says);
+            reports[k].n_rounds = round;
+            rc = s->driver->done(s->driver->done_context, &reports[k], err);
+        }
+        bq_report_free(&reports[k]);
+    }
+    bq_free(reports);
+    return rc;
+}
+
+int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
+                 struct bq_error *err)
+{
+    struct steps *s = bq_alloc(1, sizeof *s);
+    if (!s)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    s->job = job;
+    s->driver = driver;
+    int rc = bq_graph_make(&s->graph, job, err);
+    for (size_t i = 0; rc == 0 && i < job->n_steps; i++) {
+        for (size_t u = 0; u < job->steps[i].n_uses; u++) {
+            if (job->steps[i].uses[u].param == BQ_USE_INPUT)
+                s->is_taken[job->steps[i].uses[u].maker] = true;
+        }
+    }
+    for (size_t at = 0; rc == 0 && at < s->graph.n;) {
+        const struct bq_loop *loop = bq_graph_loop(job, s->graph.order[at]);
+        rc = loop ? run_loop(s, loop, &s->graph.order[at], err)
+                  : run_one(s, s->graph.order[at], err);
+        at += loop ? loop->n : 1;
+    }
+    if (rc == 0 && s->is_short)
+        rc = 1;
+    for (size_t i = 0; i < job->n_steps; i++) {
+        forget(&s->kept[i]);
+        bq_free(s->kept[i].place.file);
+        bq_free(s->kept[i].place.dataset);
+    }
+    bq_scratch_destroy(s->scratch);
+    bq_free(s);
+    return rc;
+}
