@@ -5,6 +5,10 @@
 #define KERNELS(X)                                                                                 \
     X(brighten)                                                                                    \
     X(copy)                                                                                        \
+    X(blur)                                                                                        \
+    X(sobel)                                                                                       \
+    X(median)                                                                                      \
+    X(convolve)                                                                                    \
     X(stats)                                                                                       \
     X(sum)                                                                                         \
     X(histogram)                                                                                   \
