@@ -9,6 +9,9 @@
     X(sobel)                                                                                       \
     X(median)                                                                                      \
     X(convolve)                                                                                    \
+    X(heat)                                                                                        \
+    X(stencil3d)                                                                                   \
+    X(life)                                                                                        \
     X(stats)                                                                                       \
     X(sum)                                                                                         \
     X(histogram)                                                                                   \
