@@ -5,6 +5,9 @@
 #define KERNELS(X)                                                                                 \
     X(brighten)                                                                                    \
     X(copy)                                                                                        \
+    X(gamma)                                                                                       \
+    X(equalize)                                                                                    \
+    X(zscore)                                                                                      \
     X(blur)                                                                                        \
     X(sobel)                                                                                       \
     X(median)                                                                                      \
