@@ -20,6 +20,7 @@
     X(histogram)                                                                                   \
     X(primes)                                                                                      \
     X(mandelbrot)                                                                                  \
+    X(render)                                                                                      \
     X(photo)                                                                                       \
     X(field)                                                                                       \
     X(spin)                                                                                        \
