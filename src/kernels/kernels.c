@@ -18,6 +18,9 @@
     X(stats)                                                                                       \
     X(sum)                                                                                         \
     X(histogram)                                                                                   \
+    X(kmeans_start)                                                                                \
+    X(kmeans)                                                                                      \
+    X(logistic)                                                                                    \
     X(primes)                                                                                      \
     X(mandelbrot)                                                                                  \
     X(render)                                                                                      \
