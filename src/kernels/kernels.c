@@ -5,11 +5,25 @@
 #define KERNELS(X)                                                                                 \
     X(brighten)                                                                                    \
     X(copy)                                                                                        \
+    X(gamma)                                                                                       \
+    X(equalize)                                                                                    \
+    X(zscore)                                                                                      \
+    X(blur)                                                                                        \
+    X(sobel)                                                                                       \
+    X(median)                                                                                      \
+    X(convolve)                                                                                    \
+    X(heat)                                                                                        \
+    X(stencil3d)                                                                                   \
+    X(life)                                                                                        \
     X(stats)                                                                                       \
     X(sum)                                                                                         \
     X(histogram)                                                                                   \
+    X(kmeans_start)                                                                                \
+    X(kmeans)                                                                                      \
+    X(logistic)                                                                                    \
     X(primes)                                                                                      \
     X(mandelbrot)                                                                                  \
+    X(render)                                                                                      \
     X(photo)                                                                                       \
     X(field)                                                                                       \
     X(spin)                                                                                        \
