@@ -431,7 +431,7 @@ static void wrong_steps(void)
         {"steps: {kernel: oven}\n", "job.yaml:1: steps must be a list of steps, not a map"},
         {"steps:\n  - oven\n",
          "job.yaml:2: a step must be a map of keys (kernel, input, ...), not 'oven'"},
-        {"steps:\n  - {kernel: oven, steps: []}\n", "job.yaml:2: 'steps' cannot be set here"},
+        {"steps:\n  - {kernel: oven, steps: []}\n", "job.yaml:2: 'kernel' must stand inside a step, not beside 'steps'"},
         {"cooks: 2\nsteps:\n  - kernel: oven\n",
          "job.yaml:1: 'cooks' must stand inside a step, as the job has 'steps'"},
         {"steps:\n  - kernel: oven\nkernel: oven\n",

@@ -30,7 +30,7 @@ struct bq_chunk_cache *bq_chunk_cache_create(unsigned n, size_t chunk_bytes)
     pthread_cond_init(&cache->changed, NULL);
     cache->chunks = bq_alloc(n, sizeof *cache->chunks);
     for (unsigned i = 0; i < n; i++) {
-        if (!cache->chunks || !(cache->chunks[i].data = bq_alloc(1, chunk_bytes))) {
+        if (!cache->chunks || !(cache->chunks[i].data = bq_room(1, chunk_bytes))) {
             bq_chunk_cache_destroy(cache);
             return NULL;
         }

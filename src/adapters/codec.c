@@ -48,7 +48,7 @@ unsigned char *codec_scratch(struct codec_scratch *scratch, size_t size, struct 
     if (scratch->bytes && scratch->size >= size)
         return scratch->bytes;
     bq_free(scratch->bytes);
-    scratch->bytes = bq_alloc(size, 1);
+    scratch->bytes = bq_room(size, 1);
     scratch->size = scratch->bytes ? size : 0;
     if (!scratch->bytes)
         codec_no_memory(err);

@@ -9,6 +9,10 @@
  */
 void *bq_alloc(size_t n, size_t size);
 
+/* The same, not zeroed: buffers that are written before they are read. What a step gives back the
+ * next one gets again, so that the rounds of a loop do not pay for fresh pages. */
+void *bq_room(size_t n, size_t size);
+
 /* Bytes that it takes beside those: for who counts many small ones. */
 #define BQ_HEAP_EXTRA 144
 

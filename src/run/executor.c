@@ -88,8 +88,8 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
 {
     const struct bq_plan *plan = &x->recipe->plan;
     bool has_runs = bq_executor_takes_runs(x);
-    bench->in = x->recipe->has_input ? bq_alloc(1, in_bytes(x->recipe)) : NULL;
-    bench->stack = has_runs ? bq_alloc(1, stack_bytes(x->recipe)) : NULL;
+    bench->in = x->recipe->has_input ? bq_room(1, in_bytes(x->recipe)) : NULL;
+    bench->stack = has_runs ? bq_room(1, stack_bytes(x->recipe)) : NULL;
     bench->box.rank = plan->space.rank;
     bench->in_block = (struct bq_block){.type = x->recipe->in_type,
                                         .rank = plan->space.rank,

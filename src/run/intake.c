@@ -177,7 +177,7 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
         struct bq_decoder *decoder = &t->cooks[c].decoder;
         decoder->cache = t->cache;
         decoder->has_margins = t->recipe->plan.halo.is_any;
-        decoder->scratch = bq_alloc(1, chunk);
+        decoder->scratch = bq_room(1, chunk);
         if (!decoder->scratch || !(decoder->codec = bq_codec_create(chunk, err)))
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     }
@@ -187,9 +187,9 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
         slot->cook = i / t->n_slots;
         slot->index = i % t->n_slots;
         slot->stored.room = room;
-        slot->stored.bytes = room ? bq_alloc(1, room) : NULL;
+        slot->stored.bytes = room ? bq_room(1, room) : NULL;
         slot->stored.pieces = n_pieces ? bq_alloc(n_pieces, sizeof(struct bq_piece)) : NULL;
-        slot->strip = strip ? bq_alloc(1, strip) : NULL;
+        slot->strip = strip ? bq_room(1, strip) : NULL;
         if ((room && !slot->stored.bytes) || (n_pieces && !slot->stored.pieces) ||
             (strip && !slot->strip))
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");

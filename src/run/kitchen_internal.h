@@ -16,7 +16,9 @@ struct kitchen {
     struct bq_error *err;
     struct bq_place_on_machine place;
     int bell;
-    int exit_code; /* from BYE, -1 before */
+    int exit_code;            /* from BYE, -1 before */
+    uint64_t own;             /* bytes that the program takes without a step */
+    uint64_t share, measured; /* of what the machine has free, bytes; the clock then, 0: never */
     /* of the step */
     uint32_t step, index, n_cooks;
     struct bq_recipe recipe;

@@ -2,10 +2,12 @@
  * should know about it. */
 #include <stdio.h>
 
+#include "adapters/clock.h"
 #include "adapters/memory.h"
 #include "run/execute.h"
 #include "run/kitchen_internal.h"
 
+#define MEASURED_NS UINT64_C(1000000000) /* looking into /proc and cgroups takes a millisecond */
 #define PROGRAM_BYTES (8u << 20) /* stacks, messages, results: what grows while a step runs */
 
 static void warn_about_binding(struct kitchen *k)
@@ -36,10 +38,14 @@ const int *bq_kitchen_cores(const struct kitchen *k)
 static int share_memory(struct kitchen *k, unsigned *n_slots, struct bq_error *why)
 {
     unsigned wanted = k->n_cooks;
-    uint64_t taken = bq_memory_resident() + PROGRAM_BYTES;
-    k->budget = k->recipe.memory
-                    ? k->recipe.memory
-                    : taken + bq_memory_share(bq_memory_available(""), k->transport->n_here);
+    if (!k->own) /* before the first step: later, buffers of steps before are kept for the next */
+        k->own = bq_memory_resident() + PROGRAM_BYTES;
+    uint64_t taken = k->own, now = bq_now();
+    if (!k->measured || now - k->measured > MEASURED_NS) {
+        k->share = bq_memory_share(bq_memory_available(""), k->transport->n_here);
+        k->measured = now;
+    }
+    k->budget = k->recipe.memory ? k->recipe.memory : taken + k->share;
     uint64_t left = k->budget > taken ? k->budget - taken : 0;
     if (bq_executor_prepare(k->executor, &k->n_cooks, n_slots, left, why) < 0)
         return -1;

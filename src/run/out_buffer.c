@@ -35,7 +35,7 @@ struct bq_out_pool *bq_out_pool_create(unsigned n, size_t head, size_t size)
     pool->buffers = bq_alloc(n, sizeof *pool->buffers);
     for (unsigned i = 0; i < n; i++) {
         struct bq_out_buffer *buffer = pool->buffers ? &pool->buffers[i] : NULL;
-        if (!buffer || !(buffer->data = bq_alloc(1, head + size))) {
+        if (!buffer || !(buffer->data = bq_room(1, head + size))) {
             bq_out_pool_destroy(pool);
             return NULL;
         }

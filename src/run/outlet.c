@@ -135,18 +135,18 @@ static int prepare(struct bq_outlet *o, struct bq_error *err)
     if (!o->cooks || !o->places)
         return -1;
     for (unsigned c = 0; c < o->n_cooks; c++) {
-        if (stored && !(o->cooks[c].stored = bq_alloc(1, stored)))
+        if (stored && !(o->cooks[c].stored = bq_room(1, stored)))
             return -1;
         if (is_encoded(recipe) && !(o->cooks[c].codec = bq_codec_create(stored, err)))
             return -1;
     }
     for (unsigned c = 0; o->shard && c < o->n_cooks; c++) {
-        if (!(o->cooks[c].pieces = bq_alloc(1, parcel_bytes(recipe))))
+        if (!(o->cooks[c].pieces = bq_room(1, parcel_bytes(recipe))))
             return -1;
     }
     bool is_direct = bq_outlet_is_direct(o);
     for (unsigned i = 0; has_blocks(recipe, is_direct) && i < n_places; i++) {
-        if (!(o->places[i].block = bq_alloc(1, block_bytes(recipe))))
+        if (!(o->places[i].block = bq_room(1, block_bytes(recipe))))
             return -1;
     }
     unsigned n = o->n_cooks * parcels_of_cook(recipe, is_direct);
