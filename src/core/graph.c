@@ -228,3 +228,30 @@ int bq_graph_make(struct bq_graph *g, const struct bq_job *job, struct bq_error 
     }
     return 0;
 }
+
+/* What step i comes after, all the way back; a loop comes after what any step of it needs. */
+static uint64_t before(const struct bq_graph *g, const struct bq_job *job, size_t i)
+{
+    uint64_t group = group_of(job, i), all = group_needs(g, group), seen = 0;
+    while (all & ~seen) {
+        size_t k = (size_t)__builtin_ctzll(all & ~seen);
+        seen |= bit((int)k);
+        all |= group_of(job, k) | group_needs(g, group_of(job, k));
+    }
+    return all;
+}
+
+unsigned bq_graph_beside(const struct bq_graph *g, const struct bq_job *job, size_t i)
+{
+    uint64_t group = group_of(job, i), earlier = before(g, job, i), counted = 0;
+    unsigned n = 1;
+    for (size_t k = 0; k < g->n; k++) {
+        uint64_t other = group_of(job, k);
+        if ((other & group) || (other & earlier) || (other & counted) ||
+            (before(g, job, k) & group))
+            continue;
+        counted |= other;
+        n++;
+    }
+    return n;
+}

@@ -25,6 +25,10 @@ int bq_graph_link(struct bq_job *job, struct bq_error *err);
 /* Of a job that is linked. Fails on a cycle, with the names of its steps. */
 int bq_graph_make(struct bq_graph *graph, const struct bq_job *job, struct bq_error *err);
 
+/* How many steps may be carried out while step i is, itself included: those that neither need it
+ * nor are needed by it, directly or through others. The steps of a loop follow each other. */
+unsigned bq_graph_beside(const struct bq_graph *graph, const struct bq_job *job, size_t i);
+
 /* The step whose output file step i reads, by its name or by a use; -1: none. */
 int bq_graph_maker(const struct bq_job *job, size_t i);
 

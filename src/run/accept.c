@@ -5,7 +5,7 @@
 #include "adapters/clock.h"
 #include "base/heap.h"
 
-int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
+int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *m)
 {
     size_t size = bq_recipe_result_size(c->recipe);
     struct bq_node node;
@@ -36,7 +36,7 @@ int bq_accept(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
                           : 0;
 }
 
-int bq_accept_nothing(struct coordinator *c, uint64_t chunk)
+int bq_accept_nothing(struct course *c, uint64_t chunk)
 {
     struct bq_report *r = c->report;
     if (c->by == BQ_BY_OUTPUT)

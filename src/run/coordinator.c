@@ -1,370 +1,219 @@
 #include "run/coordinator_internal.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "base/heap.h"
-#include "run/outcome.h"
 
-#define PARTING_NS 5000000000u /* for parcels that a kitchen does not take any more */
 #define PATIENCE_NS 200000000u /* between looks at the progress line and the stop flag */
 
-static int send_to(struct coordinator *c, uint32_t kitchen, const struct bq_message *message)
+struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options *options,
+                                             struct bq_error *err)
 {
-    unsigned char bytes[BQ_WIRE_FIXED];
-    struct bq_writer w = bq_writer(bytes, sizeof bytes);
-    bq_wire_put(&w, message);
-    return bq_transport_send_copy(c->transport, kitchen + 1, bytes, (size_t)(w.at - bytes), c->err);
+    struct bq_coordinator *co = bq_alloc(1, sizeof *co);
+    int bell = bq_bell_create();
+    if (!co || bell < 0) {
+        bq_fail(err, BQ_EXIT_FAILED, "no file descriptor or memory is left");
+        if (bell >= 0)
+            close(bell);
+        bq_free(co);
+        return NULL;
+    }
+    *co = (struct bq_coordinator){.transport = options->transport,
+                                  .hello = options->hello,
+                                  .stop = options->stop,
+                                  .is_terminal = options->is_terminal,
+                                  .is_quiet = options->is_quiet,
+                                  .bell = bell};
+    bq_affinity_answer_fast();
+    return co;
 }
 
-/* -- actions ------------------------------------------------------------------------------ */
+/* -- steps -------------------------------------------------------------------------------- */
 
-/* Carries out what the scheduler asks for; ACCEPT and DISCARD are for whoever told DONE. */
-static int carry_out(struct coordinator *c, uint64_t now)
+int bq_coordinator_begin(struct bq_coordinator *co, struct bq_resolved *resolved,
+                         const struct bq_step_options *options, struct bq_report *report,
+                         struct bq_error *err)
 {
-    struct bq_action action;
-    while (bq_scheduler_ask(c->scheduler, now, &action)) {
-        struct bq_message m = {
-            .step = c->options->number, .first = action.first, .count = action.count};
-        switch (action.kind) {
-        case BQ_ACTION_LEASE:
-            m.kind = BQ_LEASE;
-            break;
-        case BQ_ACTION_REVOKE:
-            m.kind = BQ_REVOKE;
-            break;
-        case BQ_ACTION_CLOSE:
-            m.kind = BQ_CLOSE;
-            break;
-        case BQ_ACTION_GIVE_UP:
-            if (bq_accept_nothing(c, action.first) < 0)
-                return -1;
-            continue;
-        case BQ_ACTION_ACCEPT:
-        case BQ_ACTION_DISCARD:
-            continue;
-        }
-        if (send_to(c, action.kitchen, &m) < 0)
-            return -1;
-    }
-    return 0;
+    struct course *c = bq_alloc(1, sizeof *c);
+    if (!c)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    *c = (struct course){.transport = co->transport,
+                         .resolved = resolved,
+                         .recipe = &resolved->recipe,
+                         .options = options,
+                         .report = report,
+                         .err = err,
+                         .merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel}};
+    struct course **last = &co->courses;
+    while (*last)
+        last = &(*last)->next;
+    *last = c;
+    return course_open(c, co->bell);
+}
+
+static void end(struct bq_coordinator *co, struct course *c)
+{
+    struct course **at = &co->courses;
+    while (*at != c)
+        at = &(*at)->next;
+    *at = c->next;
+    course_end(c, co->bell);
+}
+
+void bq_coordinator_destroy(struct bq_coordinator *co)
+{
+    if (!co)
+        return;
+    if (co->has_line && co->is_terminal)
+        fprintf(stderr, "\n");
+    while (co->courses)
+        end(co, co->courses);
+    close(co->bell);
+    bq_free(co);
 }
 
 /* -- messages ----------------------------------------------------------------------------- */
 
-static int on_report(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
+static struct course *course_find(struct bq_coordinator *co, uint32_t number)
 {
-    struct bq_kitchen_report *r = &c->report->kitchens[kitchen];
-    if (r->cooks)
+    struct course *c = co->courses;
+    while (c && c->options->number != number)
+        c = c->next;
+    return c;
+}
+
+static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, size_t size,
+                  struct bq_error *err)
+{
+    struct bq_message message;
+    if (from == 0 || from >= co->transport->n_ranks)
         return 0;
-    if (bq_wire_get_report(&m->rest, r) < 0)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "the report of kitchen %u cannot be read",
-                       kitchen + 1);
-    c->n_open--;
-    return 0;
+    if (bq_wire_get(bytes, size, &message) < 0)
+        return bq_fail(err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
+    struct course *c = course_find(co, message.step);
+    bool is_ours = c && from <= c->recipe->n_kitchens;
+    if (message.kind == BQ_BYE || (message.kind == BQ_REFUSED && (is_ours || message.step == 0)))
+        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from,
+                       message.kind == BQ_BYE ? "it left" : message.text);
+    return is_ours ? course_handle(c, from - 1, &message) : 0;
 }
 
-static int handle(struct coordinator *c, uint32_t kitchen, struct bq_message *m)
-{
-    uint64_t now = bq_now();
-    struct bq_event event = {.kitchen = kitchen, .first = m->first, .count = m->count};
-    switch (m->kind) {
-    case BQ_RESULT:
-        return bq_accept(c, kitchen, m);
-    case BQ_REPORT:
-        return on_report(c, kitchen, m);
-    case BQ_JOIN: {
-        uint64_t there_and_back = now - c->epoch;
-        uint64_t error = there_and_back > m->time ? there_and_back - m->time : 0;
-        if (c->transport->n_machines > 1 && error > c->report->clock_error_ns)
-            c->report->clock_error_ns = error;
-        event.kind = BQ_EVENT_JOIN;
-        event.n_cooks = m->n;
-        break;
-    }
-    case BQ_REQUEST:
-        event.kind = BQ_EVENT_REQUEST;
-        event.tau_ns = m->tau_ns;
-        event.want = m->first;
-        break;
-    case BQ_DROPPED:
-        event.kind = BQ_EVENT_DROPPED;
-        break;
-    case BQ_FAILED:
-        event.kind = BQ_EVENT_FAILED;
-        snprintf(c->why, sizeof c->why, "%.190s", m->text);
-        c->by = m->n;
-        break;
-    case BQ_FETCH:
-        return c->larder
-                   ? bq_larder_ask(c->larder, kitchen + 1, (struct bq_part){m->first, m->n}, c->err)
-                   : 0;
-    case BQ_REFUSED:
-    case BQ_HELLO:
-    case BQ_STEP:
-    case BQ_LEASE:
-    case BQ_REVOKE:
-    case BQ_CLOSE:
-    case BQ_BYE:
-    case BQ_STORED:
-    case BQ_NOT_STORED:
-        return 0; /* not ours to get, or dealt with by receive_all */
-    }
-    bq_scheduler_tell(c->scheduler, now, &event);
-    if (carry_out(c, now) < 0)
-        return -1;
-    if (m->kind == BQ_REQUEST) {
-        double took = (double)(bq_now() - now) + 1000; /* and about as much in the transport */
-        c->svc_ns = c->svc_ns > 0 ? c->svc_ns + (took - c->svc_ns) / 8 : took;
-        bq_scheduler_tell(c->scheduler, now,
-                          &(struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = c->svc_ns});
-    }
-    return 0;
-}
-
-static int receive_all(struct coordinator *c)
+static int receive_all(struct bq_coordinator *co, struct bq_error *err)
 {
     uint32_t from;
     void *bytes;
     size_t size;
     int got;
-    while ((got = bq_transport_receive(c->transport, &from, &bytes, &size, c->err))) {
+    while ((got = bq_transport_receive(co->transport, &from, &bytes, &size, err))) {
         if (got < 0)
             return -1;
-        struct bq_message message;
-        int rc = 0;
-        c->n_messages++;
-        if (from == 0 || from > c->recipe->n_kitchens)
-            rc = 0;
-        else if (bq_wire_get(bytes, size, &message) < 0)
-            rc = bq_fail(c->err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
-        else if (message.kind == BQ_REFUSED || message.kind == BQ_BYE)
-            rc = bq_fail(c->err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from,
-                         message.kind == BQ_BYE ? "it left" : message.text);
-        else if (message.step == c->options->number)
-            rc = handle(c, from - 1, &message);
-        bq_transport_done_with(c->transport);
+        int rc = handle(co, from, bytes, size, err);
+        bq_transport_done_with(co->transport);
         if (rc < 0)
             return -1;
     }
     return 0;
 }
 
-/* -- the step ----------------------------------------------------------------------------- */
+/* -- until a step is done ----------------------------------------------------------------- */
 
-static void show_progress(struct coordinator *c)
+/* Of the oldest step that is not done. */
+static void show_progress(struct bq_coordinator *co)
 {
     char line[160];
-    if (c->options->is_quiet ||
-        !bq_progress_line(&c->progress, bq_now(), bq_scheduler_n_done(c->scheduler),
+    const struct course *c = co->courses;
+    while (c && bq_scheduler_done(c->scheduler))
+        c = c->next;
+    if (co->is_quiet || !c)
+        return;
+    if (c->options->number != co->shown)
+        bq_progress_init(&co->progress, bq_now(), bq_scheduler_n_done(c->scheduler),
+                         co->is_terminal);
+    co->shown = c->options->number;
+    if (!bq_progress_line(&co->progress, bq_now(), bq_scheduler_n_done(c->scheduler),
                           c->recipe->plan.n_chunks, line, sizeof line))
         return;
-    if (c->options->is_terminal)
+    if (co->is_terminal)
         fprintf(stderr, "\r%-79.79s", line);
     else
         fprintf(stderr, "%s\n", line);
     fflush(stderr);
-    c->has_line = true;
+    co->has_line = true;
 }
 
-static int serve_input(struct coordinator *c)
+static void look_at_stop(struct bq_coordinator *co)
 {
-    return c->larder ? bq_larder_serve(c->larder, c->transport, c->err) : 0;
+    if (!*co->stop || co->is_stopping)
+        return;
+    co->is_stopping = true;
+    fprintf(stderr, "%sstopping when the chunks on the cooks are done; again to stop at once\n",
+            co->has_line && co->is_terminal ? "\n" : "");
+    for (struct course *c = co->courses; c; c = c->next)
+        course_stop(c);
 }
 
-/* No kitchen may wait for a parcel that is not sent yet, and no parcel may be under way when its
- * memory goes. */
-static void end_input(struct coordinator *c)
+static int turn_all(struct bq_coordinator *co, uint64_t *wake)
 {
-    uint64_t limit = bq_now() + PARTING_NS;
-    bool is_settled = true;
-    bq_larder_stop(c->larder);
-    while (c->larder && !(is_settled = bq_larder_is_settled(c->larder)) && bq_now() < limit &&
-           bq_transport_progress(c->transport, NULL) >= 0)
-        bq_transport_wait(c->transport, 1000000, c->bell);
-    if (!is_settled)
-        return; /* a kitchen left without its parcels: their memory stays with the transport */
-    bq_larder_destroy(c->larder);
-    if (c->bell >= 0)
-        close(c->bell);
-}
-
-static int serve(struct coordinator *c)
-{
-    bool is_stopping = false;
-    bq_affinity_answer_fast();
-    while (!bq_scheduler_done(c->scheduler)) {
-        if (receive_all(c) < 0 || serve_input(c) < 0 ||
-            bq_transport_progress(c->transport, c->err) < 0)
+    *wake = UINT64_MAX;
+    for (struct course *c = co->courses; c; c = c->next) {
+        uint64_t own;
+        if (course_turn(c, &own) < 0)
             return -1;
-        uint64_t now = bq_now();
-        if (*c->options->stop && !is_stopping) {
-            is_stopping = true;
-            fprintf(stderr,
-                    "%sstopping when the chunks on the cooks are done; again to stop at once\n",
-                    c->has_line && c->options->is_terminal ? "\n" : "");
-            bq_scheduler_tell(c->scheduler, now, &(struct bq_event){.kind = BQ_EVENT_STOP});
-        }
-        if (carry_out(c, now) < 0)
+        *wake = own < *wake ? own : *wake;
+    }
+    return 0;
+}
+
+/* The first that is done. When all are to stop, only when all have. */
+static struct course *done(struct bq_coordinator *co)
+{
+    struct course *found = NULL;
+    for (struct course *c = co->courses; c; c = c->next) {
+        bool is = course_is_done(c);
+        if (is && !found)
+            found = c;
+        if (!is && co->is_stopping)
+            return NULL;
+    }
+    return found;
+}
+
+static int fail_stopped(const struct bq_coordinator *co, struct bq_error *err)
+{
+    uint64_t n = 0, all = 0;
+    for (const struct course *c = co->courses; c; c = c->next) {
+        n += bq_scheduler_n_done(c->scheduler);
+        all += c->recipe->plan.n_chunks;
+    }
+    return bq_fail(err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks", (unsigned long long)n,
+                   (unsigned long long)all);
+}
+
+int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_error *err)
+{
+    struct course *finished;
+    for (struct course *c = co->courses; c; c = c->next)
+        c->err = err;
+    for (;;) {
+        uint64_t wake;
+        if (receive_all(co, err) < 0)
             return -1;
-        if (bq_scheduler_is_stranded(c->scheduler))
-            return bq_fail(c->err, BQ_EXIT_FAILED, "all kitchens are gone");
-        show_progress(c);
-        if (bq_scheduler_done(c->scheduler))
+        look_at_stop(co);
+        if (turn_all(co, &wake) < 0 || bq_transport_progress(co->transport, err) < 0)
+            return -1;
+        if ((finished = done(co)))
             break;
-        uint64_t wake = bq_scheduler_wake(c->scheduler);
-        uint64_t wait = wake <= now ? 0 : wake - now;
-        bq_transport_wait(c->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, c->bell);
+        show_progress(co);
+        uint64_t now = bq_now(), wait = wake <= now ? 0 : wake - now;
+        bq_transport_wait(co->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, co->bell);
     }
-    return is_stopping ? bq_fail(c->err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks",
-                                 (unsigned long long)bq_scheduler_n_done(c->scheduler),
-                                 (unsigned long long)c->recipe->plan.n_chunks)
-                       : 0;
-}
-
-/* After CLOSE: late results are discarded, every kitchen reports. */
-static int gather_reports(struct coordinator *c)
-{
-    while (c->n_open) {
-        if (receive_all(c) < 0 || bq_transport_progress(c->transport, c->err) < 0)
-            return -1;
-        if (c->n_open)
-            bq_transport_wait(c->transport, PATIENCE_NS, -1);
-    }
-    return 0;
-}
-
-static int open_step(struct coordinator *c)
-{
-    size_t size = bq_recipe_bytes(c->recipe) + BQ_WIRE_FIXED;
-    unsigned char *bytes = bq_alloc(1, size);
-    if (!bytes)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
-    c->cpu_at = bq_now_cpu();
-    c->epoch = c->last_accept = bq_now();
-    c->report->start_ns = bq_now_date();
-    int rc = 0;
-    for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
-        struct bq_writer w = bq_writer(bytes, size);
-        bq_wire_put(&w, &(struct bq_message){
-                            .kind = BQ_STEP, .step = c->options->number, .time = c->epoch});
-        bq_recipe_put(&w, c->recipe);
-        rc = bq_transport_send_copy(c->transport, k + 1, bytes, (size_t)(w.at - bytes), c->err);
-        c->n_open++;
-    }
-    bq_free(bytes);
-    return rc;
-}
-
-static int create(struct coordinator *c)
-{
-    struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
-                                         .n_kitchens = c->recipe->n_kitchens,
-                                         .schedule = c->recipe->schedule};
-    struct bq_combine combine = {
-        .size = bq_recipe_result_size(c->recipe), .run = bq_merge_run, .context = &c->merge};
-    c->scheduler = bq_scheduler_create(&config, c->err);
-    if (!c->scheduler)
-        return -1;
-    c->reduction = bq_reduction_create(&combine);
-    c->report->kitchens = bq_alloc(config.n_kitchens, sizeof *c->report->kitchens);
-    c->report->given_up = bq_alloc(BQ_MAX_NAMED, sizeof *c->report->given_up);
-    if (!c->reduction || !c->report->kitchens || !c->report->given_up)
-        return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
-    c->report->n_kitchens = config.n_kitchens;
-    if (c->recipe->has_output) {
-        c->gather = bq_gather_create(c->resolved, c->err);
-        if (!c->gather)
-            return -1;
-        *c->options->work_file = bq_gather_work_file(c->gather);
-    }
-    if (c->recipe->has_input) {
-        c->bell = bq_bell_create();
-        c->larder =
-            bq_larder_create(c->recipe, c->resolved->input, c->options->number, c->bell, c->err);
-        if (c->bell < 0 || !c->larder)
-            return bq_fail(c->err, BQ_EXIT_FAILED, "no file descriptor or memory is left");
-    }
-    return 0;
-}
-
-static void describe(struct coordinator *c, const struct bq_hello *hello)
-{
-    struct bq_report *r = c->report;
-    r->version = c->options->version;
-    snprintf(r->job, sizeof r->job, "%s", c->options->job);
-    snprintf(r->step, sizeof r->step, "%s", c->options->step_name);
-    snprintf(r->kernel, sizeof r->kernel, "%s", c->recipe->kernel);
-    snprintf(r->policy, sizeof r->policy, "%s", bq_policy_name(c->recipe->schedule.policy));
-    snprintf(r->transport, sizeof r->transport, "%s", c->transport->ops->name);
-    if (c->recipe->has_input)
-        snprintf(r->input, sizeof r->input, "%.300s:%.200s", c->recipe->file, c->recipe->dataset);
-    if (c->recipe->has_output)
-        snprintf(r->output, sizeof r->output, "%.300s:%.200s", c->resolved->output.file,
-                 c->resolved->output.dataset);
-    r->may_wait = (c->resolved->kernel->flags & BQ_WAITS) != 0;
-    r->is_simulated = (c->resolved->kernel->flags & BQ_SIMULATED) != 0;
-    r->n_chunks = c->recipe->plan.n_chunks;
-    r->n_machines = c->transport->n_machines;
-    r->makespan_ns = c->last_accept - c->epoch;
-    r->coordinator_cpu = (double)(bq_now_cpu() - c->cpu_at) / 1e9;
-    r->n_messages = c->n_messages;
-    r->svc_ns = c->svc_ns;
-    for (size_t k = 0; k < r->n_kitchens; k++) {
-        r->bytes_in += r->kitchens[k].bytes_in;
-        r->bytes_out += r->kitchens[k].bytes_out;
-    }
-    r->n_cores = bq_greeting_cores(hello, (uint32_t)r->n_kitchens);
-}
-
-int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
-                  const struct bq_hello *hello, const struct bq_step_options *options,
-                  struct bq_report *report, struct bq_error *err)
-{
-    struct coordinator c = {.transport = transport,
-                            .resolved = resolved,
-                            .recipe = &resolved->recipe,
-                            .options = options,
-                            .report = report,
-                            .err = err,
-                            .bell = -1,
-                            .merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel}};
-    int rc = -1;
-    *report = (struct bq_report){0};
-    resolved->recipe.is_bound = options->is_bound;
-    bq_progress_init(&c.progress, bq_now(), 0, options->is_terminal);
-    if (create(&c) < 0 || open_step(&c) < 0)
-        goto out;
-    int served = serve(&c);
-    if (served < 0 && err->exit != BQ_EXIT_STOPPED)
-        goto out;
-    if (gather_reports(&c) < 0)
-        goto out;
-    describe(&c, hello);
-    if (served < 0)
-        goto out;
-    if (resolved->input && bq_input_check_unchanged(resolved->input, err) < 0)
-        goto out;
-    if (bq_outcome(report, c.reduction, &c.merge, err) < 0)
-        goto out;
-    if (c.gather) {
-        struct bq_gather *gather = c.gather;
-        c.gather = NULL;
-        *options->work_file = NULL;
-        if (bq_gather_commit(gather, report, err) < 0)
-            goto out;
-    }
-    rc = 0;
-out:
-    if (c.has_line && options->is_terminal)
-        fprintf(stderr, "\n");
-    *options->work_file = NULL;
-    end_input(&c);
-    bq_gather_discard(c.gather);
-    bq_reduction_destroy(c.reduction);
-    bq_scheduler_destroy(c.scheduler);
+    if (co->is_stopping)
+        return fail_stopped(co, err);
+    *number = finished->options->number;
+    int rc = course_finish(finished, co->hello);
+    end(co, finished);
     return rc;
 }

@@ -1,5 +1,6 @@
-/* The coordinator: runs one step over the kitchens of a transport. Rank 0's thread; it calls no
- * kernel's cook function, so no kernel can kill it, and sleeps when there is nothing to do. */
+/* The coordinator: runs steps over the kitchens of a transport, several at a time where a job lets
+ * it. Rank 0's thread; it calls no kernel's cook function, so no kernel can kill it, and sleeps
+ * when there is nothing to do. */
 #ifndef BQ_RUN_COORDINATOR_H
 #define BQ_RUN_COORDINATOR_H
 
@@ -11,22 +12,41 @@
 #include "run/greeting.h"
 #include "run/resolve.h"
 
+struct bq_coordinator;
+
+struct bq_coordinator_options {
+    struct bq_transport *transport;
+    const struct bq_hello *hello;
+    atomic_int *stop; /* non-zero: asked to stop */
+    bool is_terminal; /* progress in place, instead of a line a second */
+    bool is_quiet;    /* no progress */
+};
+
+/* What options name must outlive it. */
+struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options *options,
+                                             struct bq_error *err);
+
 struct bq_step_options {
-    uint32_t number; /* of the step, from 1; messages of others are ignored */
+    uint32_t number; /* of the step, from 1; each has its own */
     const char *version, *job;
     const char *step_name;
     bool is_bound;
-    bool is_terminal;                 /* progress in place, instead of a line a second */
-    bool is_quiet;                    /* no progress */
-    atomic_int *stop;                 /* non-zero: asked to stop */
     _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */
 };
 
-/* Runs the step; fills the report (to be freed with bq_report_free in any case).
- * The output is committed, or nothing of it is left. Returns 0, or -1 with err->exit:
- * BQ_EXIT_STOPPED when stopped. A report with n_given_up_total > 0 is a partial success. */
-int bq_coordinate(struct bq_transport *transport, struct bq_resolved *resolved,
-                  const struct bq_hello *hello, const struct bq_step_options *options,
-                  struct bq_report *report, struct bq_error *err);
+/* Begins a step: the kitchens work on it beside those that were begun before. All that is named
+ * must stay until it is done. -1: nothing can go on; destroy the coordinator. */
+int bq_coordinator_begin(struct bq_coordinator *coordinator, struct bq_resolved *resolved,
+                         const struct bq_step_options *options, struct bq_report *report,
+                         struct bq_error *err);
+
+/* Serves the kitchens until one of the steps is done: its report is filled (to be freed with
+ * bq_report_free in any case), its output committed. Returns 0 with its number, or -1 with
+ * err->exit: BQ_EXIT_STOPPED when stopped; nothing can go on then. A report with
+ * n_given_up_total > 0 is a partial success. */
+int bq_coordinator_wait(struct bq_coordinator *coordinator, uint32_t *number, struct bq_error *err);
+
+/* Nothing is left of the outputs of steps that are not done. NULL is fine. */
+void bq_coordinator_destroy(struct bq_coordinator *coordinator);
 
 #endif

@@ -29,12 +29,12 @@ struct bq_session {
     struct bq_error kitchen_error;
 };
 
-/* For the signal handler: whether it was asked to stop, when, and the file to remove if it is asked
- * again. A handler can reach nothing else. The coordinator looks at stop_asked between messages.
- * Atomic, and not sig_atomic_t, because the handler may run in any thread. */
+/* For the signal handler: whether it was asked to stop, when, and the files to remove if it is
+ * asked again. A handler can reach nothing else. The coordinator looks at stop_asked between
+ * messages. Atomic, and not sig_atomic_t, because the handler may run in any thread. */
 static atomic_int stop_asked;
 static _Atomic uint64_t stop_asked_at;
-static _Atomic(const char *) work_file;
+static _Atomic(const char *) work_files[BQ_MAX_STEPS]; /* of steps that are under way */
 
 static void on_signal(int signal)
 {
@@ -43,9 +43,11 @@ static void on_signal(int signal)
         stop_asked_at = now;
         stop_asked = 1;
     } else if (now - stop_asked_at > 1000000000u) { /* launchers and timeout signal twice at once */
-        const char *file = work_file;
-        if (file)
-            unlink(file);
+        for (int i = 0; i < BQ_MAX_STEPS; i++) {
+            const char *file = work_files[i];
+            if (file)
+                unlink(file);
+        }
         _Exit(128 + signal);
     }
 }
@@ -135,44 +137,94 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
     return bq_kitchen(s->transport, s->registry, err) < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
 }
 
+/* A step that is under way. */
+struct under_way {
+    bool is_used;
+    struct bq_resolved resolved;
+    struct bq_step_options options;
+    const struct bq_report *report;
+};
+
 /* What is the same for all steps of a job. */
 struct session_run {
     struct bq_session *session;
     const struct bq_job *job;
     const struct bq_session_options *options;
+    struct bq_coordinator *coordinator; /* from the first step on */
+    struct under_way *steps;            /* BQ_MAX_STEPS */
     bool is_partial;
 };
 
-static int run_step(void *context, const struct bq_step *step, struct bq_report *report,
-                    struct bq_error *err)
+static int greet(struct session_run *run, struct bq_error *err)
+{
+    struct bq_session *s = run->session;
+    if (run->coordinator)
+        return 0;
+    if (!s->is_greeted && bq_greet(s->transport, s->hello, &stop_asked, err) < 0)
+        return -1;
+    s->is_greeted = true;
+    struct bq_coordinator_options options = {.transport = s->transport,
+                                             .hello = s->hello,
+                                             .stop = &stop_asked,
+                                             .is_terminal = run->options->is_terminal,
+                                             .is_quiet = run->options->is_quiet};
+    run->coordinator = bq_coordinator_create(&options, err);
+    return run->coordinator ? 0 : -1;
+}
+
+static int begin_step(void *context, unsigned ticket, const struct bq_step *step, unsigned n_beside,
+                      struct bq_report *report, struct bq_error *err)
 {
     struct session_run *run = context;
-    struct bq_session *s = run->session;
     const struct bq_session_options *o = run->options;
-    uint32_t n = bq_session_n_kitchens(s);
-    struct bq_resolved resolved;
+    struct under_way *u = &run->steps[ticket];
+    uint32_t n = bq_session_n_kitchens(run->session);
     if (o->max_kitchens && o->max_kitchens < n)
         n = o->max_kitchens;
-    if (bq_resolve(&resolved, run->job, step, n, o->force, err) < 0)
+    if (bq_resolve(&u->resolved, run->job, step, n, o->force, err) < 0)
         return -1;
-    if (!s->is_greeted && bq_greet(s->transport, s->hello, &stop_asked, err) < 0) {
-        bq_resolved_close(&resolved);
+    u->resolved.recipe.n_beside = n_beside;
+    u->is_used = true;
+    u->report = report;
+    u->options = (struct bq_step_options){.number = ++run->session->step,
+                                          .version = o->version,
+                                          .job = run->job->file ? run->job->file : "make",
+                                          .step_name = step->name,
+                                          .is_bound = o->is_bound,
+                                          .work_file = &work_files[ticket]};
+    return greet(run, err) < 0
+               ? -1
+               : bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, report, err);
+}
+
+static void end_step(struct under_way *u)
+{
+    bq_resolved_close(&u->resolved);
+    u->is_used = false;
+}
+
+static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
+{
+    struct session_run *run = context;
+    uint32_t number;
+    if (bq_coordinator_wait(run->coordinator, &number, err) < 0)
         return -1;
+    for (*ticket = 0; !run->steps[*ticket].is_used || run->steps[*ticket].options.number != number;)
+        ++*ticket;
+    run->is_partial |= run->steps[*ticket].report->n_given_up_total > 0;
+    end_step(&run->steps[*ticket]);
+    return 0;
+}
+
+static void abandon_steps(void *context)
+{
+    struct session_run *run = context;
+    bq_coordinator_destroy(run->coordinator);
+    run->coordinator = NULL;
+    for (unsigned t = 0; t < BQ_MAX_STEPS; t++) {
+        if (run->steps[t].is_used)
+            end_step(&run->steps[t]);
     }
-    s->is_greeted = true;
-    struct bq_step_options options = {.number = ++s->step,
-                                      .version = o->version,
-                                      .job = run->job->file ? run->job->file : "make",
-                                      .step_name = step->name,
-                                      .is_bound = o->is_bound,
-                                      .is_terminal = o->is_terminal,
-                                      .is_quiet = o->is_quiet,
-                                      .stop = &stop_asked,
-                                      .work_file = &work_file};
-    int rc = bq_coordinate(s->transport, &resolved, s->hello, &options, report, err);
-    run->is_partial |= rc == 0 && report->n_given_up_total > 0;
-    bq_resolved_close(&resolved);
-    return rc;
 }
 
 int bq_session_run(struct bq_session *s, const struct bq_job *job,
@@ -181,13 +233,21 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                    void *context, struct bq_error *err)
 {
     struct session_run run = {.session = s, .job = job, .options = options};
-    struct bq_steps_driver driver = {.run = run_step,
+    struct bq_steps_driver driver = {.begin = begin_step,
+                                     .wait = wait_for_step,
+                                     .abandon = abandon_steps,
+                                     .at_once = options->at_once,
                                      .run_context = &run,
                                      .done = done,
                                      .done_context = context,
                                      .copy = bq_registry_find(s->registry, "copy"),
                                      .is_one_machine = s->transport->n_machines == 1};
     struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+    run.steps = bq_alloc(BQ_MAX_STEPS, sizeof *run.steps);
+    if (!run.steps) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        return BQ_EXIT_FAILED;
+    }
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
@@ -196,6 +256,8 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
         rc = bq_steps_run(job, &driver, err);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    bq_coordinator_destroy(run.coordinator);
+    bq_free(run.steps);
     if (rc < 0)
         return err->exit ? (int)err->exit : BQ_EXIT_FAILED;
     return rc > 0 || run.is_partial ? BQ_EXIT_PARTIAL : BQ_EXIT_OK;

@@ -28,10 +28,11 @@ struct bq_session_options {
     bool force;            /* replace outputs that exist */
     bool is_bound;         /* pin cooks to cores where the share is theirs alone */
     bool is_terminal, is_quiet;
+    unsigned at_once; /* steps under way at the same time; 0: as many as the job lets */
 };
 
-/* The coordinator: runs the job's steps in order, calling done with each step's report (freed
- * afterwards, unless done copies and then zeroes it). Stops at the first that fails. Returns an
+/* The coordinator: runs the job's steps, each after what it needs, calling done with each step's
+ * report (freed afterwards). Stops at the first that fails. Returns an
  * exit code; err says why when it is not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an
  * orderly way. */
 int bq_session_run(struct bq_session *session, const struct bq_job *job,

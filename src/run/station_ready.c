@@ -49,6 +49,7 @@ static int share_memory(struct station *s, unsigned *n_slots, struct bq_error *w
     }
     s->budget = s->recipe.memory ? s->recipe.memory : taken + s->kitchen->share;
     uint64_t left = s->budget > taken ? s->budget - taken : 0;
+    left /= s->recipe.n_beside ? s->recipe.n_beside : 1;
     if (bq_executor_prepare(s->executor, &s->n_cooks, n_slots, left, why) < 0)
         return -1;
     if (s->n_cooks < wanted)

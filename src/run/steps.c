@@ -18,6 +18,28 @@ struct kept {
     char name[32];         /* of its scratch file; "" when it is where the job wants it */
 };
 
+/* One step of one round. */
+struct turn {
+    size_t i;
+    uint64_t round;
+    const struct bq_loop *loop; /* NULL: none */
+    bool is_last;               /* known before: the loop has no condition */
+};
+
+/* What is carried out as a whole: a step, or a loop, of which one step is under way at a time. */
+struct node {
+    enum { WAITING, UNDER_WAY, PUBLISHING, OVER } state;
+    const size_t *order; /* n steps, in their order */
+    size_t n, k;         /* k: which of them */
+    const struct bq_loop *loop;
+    uint64_t members, needs; /* bits of steps */
+    uint64_t round, spent;   /* spent: ns */
+    struct turn turn;
+    struct bq_step step;               /* as it is carried out now */
+    struct bq_report report, *reports; /* of now; of a loop's steps, the latest */
+    char says[200];
+};
+
 struct steps {
     const struct bq_job *job;
     const struct bq_steps_driver *driver;
@@ -26,14 +48,8 @@ struct steps {
     struct kept kept[BQ_MAX_STEPS];
     bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
     bool is_short;               /* a loop ended before its condition was true */
-};
-
-/* One step of one round. */
-struct turn {
-    size_t i;
-    uint64_t round;
-    const struct bq_loop *loop; /* NULL: none */
-    bool is_last;               /* known before: the loop has no condition */
+    struct node nodes[BQ_MAX_STEPS];
+    size_t n_nodes;
 };
 
 static int at_line(const struct bq_job *job, int line, struct bq_error *err)
@@ -254,31 +270,6 @@ static int keep_place(struct kept *kept, const struct bq_place *place, struct bq
     return 0;
 }
 
-/* -- carrying out ------------------------------------------------------------------------- */
-
-static int run_turn(struct steps *s, const struct turn *turn, struct bq_report *report,
-                    struct bq_error *err)
-{
-    const struct bq_step *given = &s->job->steps[turn->i];
-    struct bq_step step = *given;
-    struct kept *kept = &s->kept[turn->i];
-    memset(step.owned, 0, sizeof step.owned); /* what is added here */
-    int rc = take(s, turn, &step, err);
-    if (rc == 0)
-        rc = set_output(s, turn, &step, err);
-    if (rc == 0)
-        rc = s->driver->run(s->driver->run_context, &step, report, err);
-    if (rc == 0)
-        rc = keep_place(kept, &step.output, err);
-    if (step.output.file != given->output.file) {
-        bq_free(step.output.file);
-        bq_free(step.output.dataset);
-    }
-    for (size_t p = 0; p < BQ_MAX_PARAMS; p++)
-        bq_free(step.owned[p]);
-    return rc;
-}
-
 /* The report keeps nothing of its own that is needed later: results are copied. */
 static int keep_results(struct kept *kept, const struct bq_report *report, struct bq_error *err)
 {
@@ -304,20 +295,6 @@ static int keep_results(struct kept *kept, const struct bq_report *report, struc
     }
     return 0;
 }
-
-static int run_one(struct steps *s, size_t i, struct bq_error *err)
-{
-    struct bq_report report = {0};
-    int rc = run_turn(s, &(struct turn){.i = i}, &report, err);
-    if (rc == 0)
-        rc = keep_results(&s->kept[i], &report, err);
-    if (rc == 0)
-        rc = s->driver->done(s->driver->done_context, &report, err);
-    bq_report_free(&report);
-    return rc;
-}
-
-/* -- loops -------------------------------------------------------------------------------- */
 
 /* 1: the condition is true; 0: not yet. says: the number, for people. */
 static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
@@ -353,68 +330,206 @@ static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, 
     return holds;
 }
 
-/* A loop's output from the scratch folder to where the job wants it, stored as the job wants. */
-static int publish(struct steps *s, size_t i, struct bq_error *err)
+/* -- nodes -------------------------------------------------------------------------------- */
+
+/* The place of what was finished, and no more memory for the turn. */
+static int end_turn(struct steps *s, struct node *node, struct bq_error *err)
 {
-    const struct bq_step *given = &s->job->steps[i];
-    struct kept *kept = &s->kept[i];
-    if (!given->output.file || !kept->name[0])
-        return 0;
-    struct bq_step step = *given;
-    struct bq_report report = {0};
-    bq_step_start(&step, s->driver->copy);
-    step.schedule = given->schedule;
-    step.n_uses = 0;
-    step.is_team = false;
-    step.border.is_given = false;
-    step.input = kept->place;
-    int rc = s->driver->run(s->driver->run_context, &step, &report, err);
-    bq_report_free(&report);
-    if (rc == 0)
-        kept->name[0] = 0;
-    return rc == 0 ? keep_place(kept, &given->output, err) : -1;
+    const struct bq_step *given = &s->job->steps[node->turn.i];
+    int rc = keep_place(&s->kept[node->turn.i], &node->step.output, err);
+    if (node->step.output.file != given->output.file) {
+        bq_free(node->step.output.file);
+        bq_free(node->step.output.dataset);
+    }
+    for (size_t p = 0; p < BQ_MAX_PARAMS; p++)
+        bq_free(node->step.owned[p]);
+    node->step = (struct bq_step){0};
+    return rc;
 }
 
-static int run_loop(struct steps *s, const struct bq_loop *loop, const size_t *order,
-                    struct bq_error *err)
+static int begin(struct steps *s, struct node *node, struct bq_error *err)
 {
-    struct bq_report *reports = bq_alloc(loop->n, sizeof *reports);
-    char says[200] = "";
-    int rc = reports ? 0 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    int is_true = 0;
-    uint64_t round = 0, spent = 0;
-    for (; rc == 0 && !is_true && round < loop->repeat; round++) {
-        for (size_t k = 0; rc == 0 && k < loop->n; k++) {
-            struct turn turn = {.i = order[k],
-                                .round = round,
-                                .loop = loop,
-                                .is_last = !loop->until.is_given && round + 1 == loop->repeat};
-            bq_report_free(&reports[k]);
-            reports[k] = (struct bq_report){0};
-            rc = run_turn(s, &turn, &reports[k], err);
-            if (rc == 0)
-                rc = keep_results(&s->kept[order[k]], &reports[k], err);
-            spent += reports[k].makespan_ns;
-        }
-        if (rc == 0 && (is_true = is_over(s, loop, round, says, err)) < 0)
-            rc = -1;
+    unsigned n_beside = bq_graph_beside(&s->graph, s->job, node->turn.i);
+    if (s->driver->at_once && n_beside > s->driver->at_once)
+        n_beside = s->driver->at_once;
+    return s->driver->begin(s->driver->run_context, (unsigned)(node - s->nodes), &node->step,
+                            n_beside, &node->report, err);
+}
+
+/* The node's next step of this round. */
+static int begin_turn(struct steps *s, struct node *node, struct bq_error *err)
+{
+    const struct bq_loop *loop = node->loop;
+    bool is_last = loop && !loop->until.is_given && node->round + 1 == loop->repeat;
+    node->turn = (struct turn){
+        .i = node->order[node->k], .round = node->round, .loop = loop, .is_last = is_last};
+    node->step = s->job->steps[node->turn.i];
+    memset(node->step.owned, 0, sizeof node->step.owned); /* what is added here */
+    node->state = UNDER_WAY;
+    if (take(s, &node->turn, &node->step, err) < 0 ||
+        set_output(s, &node->turn, &node->step, err) < 0)
+        return -1;
+    return begin(s, node, err);
+}
+
+/* The loop's next output from the scratch folder to where the job wants it, stored as it wants. */
+static int begin_publishing(struct steps *s, struct node *node, struct bq_error *err)
+{
+    for (; node->k < node->n; node->k++) {
+        const struct bq_step *given = &s->job->steps[node->order[node->k]];
+        struct kept *kept = &s->kept[node->order[node->k]];
+        if (!given->output.file || !kept->name[0])
+            continue;
+        node->turn = (struct turn){.i = node->order[node->k]};
+        node->step = *given;
+        memset(node->step.owned, 0, sizeof node->step.owned);
+        bq_step_start(&node->step, s->driver->copy);
+        node->step.schedule = given->schedule;
+        node->step.n_uses = 0;
+        node->step.is_team = false;
+        node->step.border.is_given = false;
+        node->step.input = kept->place;
+        node->state = PUBLISHING;
+        return begin(s, node, err);
     }
-    for (size_t k = 0; rc == 0 && k < loop->n; k++)
-        rc = publish(s, order[k], err);
-    s->is_short |= rc == 0 && loop->until.is_given && !is_true;
-    for (size_t k = 0; reports && k < loop->n; k++) {
-        if (rc == 0) {
-            snprintf(reports[k].loop, sizeof reports[k].loop,
-                     "round %llu of at most %llu, %.3f s in all%s%.150s", (unsigned long long)round,
-                     (unsigned long long)loop->repeat, (double)spent * 1e-9, says[0] ? ": " : "",
-                     says);
-            reports[k].n_rounds = round;
-            rc = s->driver->done(s->driver->done_context, &reports[k], err);
-        }
-        bq_report_free(&reports[k]);
+    node->state = OVER;
+    return 0;
+}
+
+/* All rounds are over, and what they made is in its place. */
+static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
+{
+    int rc = 0;
+    for (size_t k = 0; rc == 0 && k < node->n; k++) {
+        struct bq_report *report = &node->reports[k];
+        snprintf(report->loop, sizeof report->loop,
+                 "round %llu of at most %llu, %.3f s in all%s%.150s",
+                 (unsigned long long)node->round, (unsigned long long)node->loop->repeat,
+                 (double)node->spent * 1e-9, node->says[0] ? ": " : "", node->says);
+        report->n_rounds = node->round;
+        rc = s->driver->done(s->driver->done_context, report, err);
     }
-    bq_free(reports);
     return rc;
+}
+
+/* A step of a loop is finished. */
+static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
+{
+    bq_report_free(&node->reports[node->k]);
+    node->reports[node->k] = node->report;
+    node->report = (struct bq_report){0};
+    node->spent += node->reports[node->k].makespan_ns;
+    if (++node->k < node->n)
+        return begin_turn(s, node, err);
+    int is_true = is_over(s, node->loop, node->round, node->says, err);
+    if (is_true < 0)
+        return -1;
+    node->k = 0;
+    node->round++;
+    if (!is_true && node->round < node->loop->repeat)
+        return begin_turn(s, node, err);
+    s->is_short |= node->loop->until.is_given && !is_true;
+    return begin_publishing(s, node, err);
+}
+
+/* What was under way is finished. */
+static int go_on(struct steps *s, struct node *node, struct bq_error *err)
+{
+    size_t i = node->turn.i;
+    int rc;
+    if (node->state == PUBLISHING) {
+        bq_report_free(&node->report);
+        node->report = (struct bq_report){0};
+        s->kept[i].name[0] = 0;
+        node->k++;
+        rc = end_turn(s, node, err) < 0 ? -1 : begin_publishing(s, node, err);
+    } else if (end_turn(s, node, err) < 0 || keep_results(&s->kept[i], &node->report, err) < 0) {
+        rc = -1;
+    } else if (node->loop) {
+        rc = go_on_loop(s, node, err);
+    } else {
+        node->state = OVER;
+        rc = s->driver->done(s->driver->done_context, &node->report, err);
+        bq_report_free(&node->report);
+        node->report = (struct bq_report){0};
+    }
+    if (rc == 0 && node->state == OVER && node->loop)
+        rc = report_loop(s, node, err);
+    return rc;
+}
+
+/* -- all of them -------------------------------------------------------------------------- */
+
+static int make_nodes(struct steps *s, struct bq_error *err)
+{
+    for (size_t at = 0; at < s->graph.n;) {
+        struct node *node = &s->nodes[s->n_nodes++];
+        node->order = &s->graph.order[at];
+        node->loop = bq_graph_loop(s->job, *node->order);
+        node->n = node->loop ? node->loop->n : 1;
+        for (size_t k = 0; k < node->n; k++) {
+            node->members |= UINT64_C(1) << node->order[k];
+            node->needs |= s->graph.needs[node->order[k]];
+        }
+        node->needs &= ~node->members;
+        if (node->loop && !(node->reports = bq_alloc(node->n, sizeof *node->reports)))
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        at += node->n;
+    }
+    return 0;
+}
+
+/* Begins all that can be. Returns how many are under way, or -1. */
+static int begin_all(struct steps *s, struct bq_error *err)
+{
+    uint64_t over = 0;
+    int n = 0;
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        n += s->nodes[i].state == UNDER_WAY || s->nodes[i].state == PUBLISHING;
+        over |= s->nodes[i].state == OVER ? s->nodes[i].members : 0;
+    }
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        struct node *node = &s->nodes[i];
+        if (node->state != WAITING || (node->needs & ~over) ||
+            (s->driver->at_once && n >= (int)s->driver->at_once))
+            continue;
+        if (begin_turn(s, node, err) < 0)
+            return -1;
+        n++;
+    }
+    return n;
+}
+
+static int run(struct steps *s, struct bq_error *err)
+{
+    int n;
+    while ((n = begin_all(s, err)) > 0) {
+        unsigned ticket;
+        if (s->driver->wait(s->driver->run_context, &ticket, err) < 0 ||
+            go_on(s, &s->nodes[ticket], err) < 0)
+            return -1;
+    }
+    return n;
+}
+
+static void destroy(struct steps *s)
+{
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        struct node *node = &s->nodes[i];
+        bq_report_free(&node->report);
+        for (size_t k = 0; node->reports && k < node->n; k++)
+            bq_report_free(&node->reports[k]);
+        bq_free(node->reports);
+        if (node->step.kernel)
+            end_turn(s, node, NULL);
+    }
+    for (size_t i = 0; i < s->job->n_steps; i++) {
+        forget(&s->kept[i]);
+        bq_free(s->kept[i].place.file);
+        bq_free(s->kept[i].place.dataset);
+    }
+    bq_scratch_destroy(s->scratch);
+    bq_free(s);
 }
 
 int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
@@ -425,27 +540,17 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     s->job = job;
     s->driver = driver;
-    int rc = bq_graph_make(&s->graph, job, err);
-    for (size_t i = 0; rc == 0 && i < job->n_steps; i++) {
+    for (size_t i = 0; i < job->n_steps; i++) {
         for (size_t u = 0; u < job->steps[i].n_uses; u++) {
             if (job->steps[i].uses[u].param == BQ_USE_INPUT)
                 s->is_taken[job->steps[i].uses[u].maker] = true;
         }
     }
-    for (size_t at = 0; rc == 0 && at < s->graph.n;) {
-        const struct bq_loop *loop = bq_graph_loop(job, s->graph.order[at]);
-        rc = loop ? run_loop(s, loop, &s->graph.order[at], err)
-                  : run_one(s, s->graph.order[at], err);
-        at += loop ? loop->n : 1;
-    }
-    if (rc == 0 && s->is_short)
-        rc = 1;
-    for (size_t i = 0; i < job->n_steps; i++) {
-        forget(&s->kept[i]);
-        bq_free(s->kept[i].place.file);
-        bq_free(s->kept[i].place.dataset);
-    }
-    bq_scratch_destroy(s->scratch);
-    bq_free(s);
+    int rc = bq_graph_make(&s->graph, job, err) < 0 || make_nodes(s, err) < 0 ? -1 : run(s, err);
+    if (rc < 0)
+        driver->abandon(driver->run_context);
+    else
+        rc = s->is_short;
+    destroy(s);
     return rc;
 }

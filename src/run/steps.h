@@ -1,5 +1,6 @@
 /* The steps of a job, in an order in which each comes after what it takes from others, and the
- * rounds of its loops. Knows nothing of kitchens: the session carries out one step at a time. */
+ * rounds of its loops. Steps that need nothing of each other are under way at the same time. Knows
+ * nothing of kitchens: the driver carries steps out. */
 #ifndef BQ_RUN_STEPS_H
 #define BQ_RUN_STEPS_H
 
@@ -8,14 +9,20 @@
 #include "run/registry.h"
 
 struct bq_steps_driver {
-    /* Carries out one step, whose parameters and places are final; fills the report. */
-    int (*run)(void *context, const struct bq_step *step, struct bq_report *report,
-               struct bq_error *err);
+    /* Begins a step, whose parameters and places are final, beside those that are under way;
+     * ticket: below BQ_MAX_STEPS, of none of those. step and report stay until it is finished. */
+    int (*begin)(void *context, unsigned ticket, const struct bq_step *step, unsigned n_beside,
+                 struct bq_report *report, struct bq_error *err);
+    /* Until one of them is finished: its report is filled. */
+    int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
+    /* After a failure: nothing of what is under way is used any more. */
+    void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */
     int (*done)(void *context, struct bq_report *report, struct bq_error *err);
     void *run_context, *done_context;
     const struct bq_kernel *copy; /* the kernel that brings a loop's output to its final place */
     bool is_one_machine;
+    unsigned at_once; /* steps that may be under way at the same time; 0: as many as can be */
 };
 
 /* 0; 1 when a loop came to its last round before its condition was true; -1 with err. The job is
