@@ -46,7 +46,7 @@ extern const struct argp bq_job_argp;
 struct bq_exec_options {
     const char *json;
     bool force, is_quiet;
-    uint32_t max_kitchens;
+    uint32_t max_kitchens, at_once;
     bool is_bound;
 };
 extern const struct argp bq_exec_argp;

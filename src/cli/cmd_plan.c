@@ -9,6 +9,7 @@
 #include "core/graph.h"
 #include "run/execute.h"
 #include "run/resolve.h"
+#include "run/steps.h"
 
 struct plan {
     struct bq_job_options job;
@@ -60,8 +61,11 @@ static void print_output(const struct bq_resolved *r)
     };
     const struct bq_output_spec *spec = &r->output;
     char a[200], b[64];
-    printf("  output    %s:%s, %s, %s\n            ", spec->file, spec->dataset,
-           bq_type_name(spec->type),
+    if (spec->is_scratch)
+        printf("  output    handed over to other steps, ");
+    else
+        printf("  output    %s:%s, ", spec->file, spec->dataset);
+    printf("%s, %s\n            ", bq_type_name(spec->type),
            bq_text_bytes(bq_space_elements(&spec->space) * bq_type_size(spec->type), b, sizeof b));
     if (spec->chunk.rank)
         printf("chunked %s", bq_text_extent(spec->chunk.extent, spec->chunk.rank, a, sizeof a));
@@ -173,9 +177,10 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
         if (loop && loop->first == i)
             printf("loop '%s': at most %llu rounds\n", loop->name,
                    (unsigned long long)loop->repeat);
+        struct bq_step step = bq_steps_preview(job, i);
         if (graph.needs[i])
             print_later(job, &graph, i);
-        else if (print_step(job, &job->steps[i], p.job.n_ranks, &err) < 0)
+        else if (print_step(job, &step, p.job.n_ranks, &err) < 0)
             code = bq_cli_complain(&err);
     }
     bq_job_destroy(job);

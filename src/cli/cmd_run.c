@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "core/graph.h"
 #include "run/resolve.h"
+#include "run/steps.h"
 
 struct run {
     struct bq_job_options job;
@@ -49,6 +50,7 @@ static int check(struct run *r)
     struct bq_error err = {0};
     struct bq_resolved resolved;
     struct bq_graph graph;
+    struct bq_step step;
     struct bq_job *job = read_job(r, &err);
     int code = 0;
     if (!job || bq_cli_check_json(r->exec.json, &err) < 0 ||
@@ -56,8 +58,8 @@ static int check(struct run *r)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)
         code = bq_cli_complain(&err);
-    else if (bq_resolve(&resolved, job, &job->steps[graph.order[0]], r->job.n_ranks - 1,
-                        r->exec.force, &err) < 0)
+    else if (step = bq_steps_preview(job, graph.order[0]),
+             bq_resolve(&resolved, job, &step, r->job.n_ranks - 1, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else
         bq_resolved_close(&resolved);

@@ -65,6 +65,7 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
     } else {
         struct bq_session_options o = {.version = BANQUET_VERSION,
                                        .max_kitchens = options->max_kitchens,
+                                       .at_once = options->at_once,
                                        .force = options->force,
                                        /* Alone, the system moves threads better than we can. */
                                        .is_bound = options->is_bound && cli->is_launched,

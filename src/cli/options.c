@@ -9,6 +9,7 @@ enum {
     KEY_SCHEDULE,
     KEY_COOKS,
     KEY_OPEN,
+    KEY_AT_ONCE,
     KEY_CHUNK,
     KEY_MEMORY,
     KEY_JSON,
@@ -103,6 +104,9 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
             argp_error(state, "--bind must be core or none, not '%s'", arg);
         o->is_bound = strcmp(arg, "core") == 0;
         break;
+    case KEY_AT_ONCE:
+        o->at_once = positive(arg, "--at-once", state);
+        break;
     case KEY_KITCHENS:
         o->max_kitchens = positive(arg, "--kitchens", state);
         break;
@@ -119,6 +123,9 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_option exec_options[] = {
+    {"at-once", KEY_AT_ONCE, "N", 0,
+     "Steps that may be under way at the same time (default: all that need nothing of each other)",
+     2},
     {"kitchens", KEY_KITCHENS, "N", 0, "Use at most so many of the kitchens", 2},
     {"bind", KEY_BIND, "core|none", 0,
      "Pin cooks to cores where a kitchen has them alone (default: core under a launcher)", 2},

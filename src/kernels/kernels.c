@@ -25,6 +25,8 @@
     X(mandelbrot)                                                                                  \
     X(render)                                                                                      \
     X(photo)                                                                                       \
+    X(clusters)                                                                                    \
+    X(cells)                                                                                       \
     X(field)                                                                                       \
     X(spin)                                                                                        \
     X(oven)

@@ -532,6 +532,29 @@ static void destroy(struct steps *s)
     bq_free(s);
 }
 
+static bool is_taken(const struct bq_job *job, size_t maker)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        for (size_t u = 0; u < job->steps[i].n_uses; u++) {
+            const struct bq_use *use = &job->steps[i].uses[u];
+            if (use->param == BQ_USE_INPUT && use->maker == (int)maker)
+                return true;
+        }
+    }
+    return false;
+}
+
+struct bq_step bq_steps_preview(const struct bq_job *job, size_t i)
+{
+    static char file[] = "./handed-over.h5", dataset[] = "/data";
+    struct bq_step step = job->steps[i];
+    if (!step.output.file && is_taken(job, i)) {
+        step.output = (struct bq_place){.file = file, .dataset = dataset};
+        step.wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE, .is_scratch = true};
+    }
+    return step;
+}
+
 int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
                  struct bq_error *err)
 {
@@ -540,12 +563,8 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     s->job = job;
     s->driver = driver;
-    for (size_t i = 0; i < job->n_steps; i++) {
-        for (size_t u = 0; u < job->steps[i].n_uses; u++) {
-            if (job->steps[i].uses[u].param == BQ_USE_INPUT)
-                s->is_taken[job->steps[i].uses[u].maker] = true;
-        }
-    }
+    for (size_t i = 0; i < job->n_steps; i++)
+        s->is_taken[i] = is_taken(job, i);
     int rc = bq_graph_make(&s->graph, job, err) < 0 || make_nodes(s, err) < 0 ? -1 : run(s, err);
     if (rc < 0)
         driver->abandon(driver->run_context);

@@ -25,6 +25,10 @@ struct bq_steps_driver {
     unsigned at_once; /* steps that may be under way at the same time; 0: as many as can be */
 };
 
+/* Step i as it would be carried out first, for bq_resolve by who only looks: an output that is
+ * handed over has a place that is never made. Owns nothing. */
+struct bq_step bq_steps_preview(const struct bq_job *job, size_t i);
+
 /* 0; 1 when a loop came to its last round before its condition was true; -1 with err. The job is
  * linked (bq_graph_link). */
 int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
