@@ -32,6 +32,7 @@ struct bq_input_info {
  * name that is there), not numeric, more than BQ_MAX_RANK dimensions. */
 struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err);
 const struct bq_input_info *bq_input_info(const struct bq_input *input);
+const char *bq_input_name(const struct bq_input *input); /* "photo.h5:/photo" */
 
 /* Bytes that its elements take in the file. Asks HDF5 for every stored chunk. */
 uint64_t bq_input_stored_bytes(const struct bq_input *input);
@@ -58,6 +59,13 @@ int bq_input_identity(const struct bq_input *input, uint64_t identity[2], struct
 /* What a fetch that could wait took lately, ns; 0 when there was none. */
 uint64_t bq_input_latency(const struct bq_input *input);
 
+/* What one step hands to another is in a raw file: chunks of `layout` (chunked, no filters, native
+ * numbers), which both sides know. create makes it, or makes do with one that is there; open is for
+ * reading, and by the owner alone. */
+int bq_raw_create(const char *file, const struct bq_layout *layout, struct bq_error *err);
+struct bq_input *bq_raw_open(const char *file, const struct bq_layout *layout,
+                             struct bq_error *err);
+
 /* After the last read: -1 when the file was changed since it was opened. */
 int bq_input_check_unchanged(const struct bq_input *input, struct bq_error *err);
 void bq_input_close(struct bq_input *input);
@@ -72,7 +80,7 @@ struct bq_output_spec {
     struct bq_input *like;     /* NULL, or: its attributes, dimension scales and, when the native
                                   types agree, its byte order are kept */
     bool keeps_values;         /* the kernel makes no value that the input's type does not name */
-    bool is_scratch;           /* private, and need not survive a power failure */
+    bool is_scratch;           /* a raw file (bq_raw_create), only for another step of the run */
     bool force;                /* replace a file that exists */
     /* a shard: what it cannot take from `like`, because that is not to be seen; else NULL */
     const struct bq_number *number;
@@ -111,7 +119,7 @@ int bq_output_place_all(struct bq_output *output, const struct bq_layout *layout
  * name for messages; the layout that the coordinator sees must be found there. Any process, any
  * thread; a block's numbers are given as they are stored (bq_number_write). */
 struct bq_direct *bq_direct_open(const char *work, const char *file, const char *dataset,
-                                 const struct bq_layout *layout, struct bq_error *err);
+                                 const struct bq_layout *layout, bool is_raw, struct bq_error *err);
 int bq_direct_write(struct bq_direct *direct, const struct bq_box *block, const void *stored,
                     struct bq_error *err);
 /* After the last write, before the result is told: what a network file system kept back is written,

@@ -18,7 +18,7 @@ struct bq_direct {
 };
 
 struct bq_direct *bq_direct_open(const char *work, const char *file, const char *dataset,
-                                 const struct bq_layout *layout, struct bq_error *err)
+                                 const struct bq_layout *layout, bool is_raw, struct bq_error *err)
 {
     struct bq_direct *direct = bq_alloc(1, sizeof *direct);
     if (!direct || !(direct->where = store_where(file, dataset))) {
@@ -31,7 +31,8 @@ struct bq_direct *bq_direct_open(const char *work, const char *file, const char 
         bq_fail(err, BQ_EXIT_FAILED, "%s: cannot open the work file '%s': %s", file, work,
                 strerror(errno));
     else
-        direct->places = store_input_open(work, dataset, false, err);
+        direct->places =
+            is_raw ? bq_raw_open(work, layout, err) : store_input_open(work, dataset, false, err);
     const struct bq_layout *there = direct->places ? bq_input_layout(direct->places) : NULL;
     if (there &&
         (there->storage != layout->storage ||

@@ -62,6 +62,13 @@ int store_locate(struct bq_input *input, const struct bq_box *block, uint64_t fr
 {
     const struct bq_layout *layout = &input->layout;
     int rc = 0;
+    for (int k = 0; k < n && input->is_raw; k++) {
+        struct bq_box cell;
+        bq_box_cell(block, &layout->space, layout->chunk.extent, from + (uint64_t)k, &cell);
+        store_raw_locate(input, &cell, &places[k]);
+    }
+    if (input->is_raw)
+        return 0;
     store_lock();
     for (int k = 0; k < n && rc == 0; k++) {
         struct bq_box cell;

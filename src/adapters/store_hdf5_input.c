@@ -259,6 +259,11 @@ struct bq_input *store_input_open(const char *file, const char *dataset, bool wa
     return input;
 }
 
+const char *bq_input_name(const struct bq_input *input)
+{
+    return input->where;
+}
+
 const struct bq_input_info *bq_input_info(const struct bq_input *input)
 {
     return &input->info;
@@ -266,6 +271,8 @@ const struct bq_input_info *bq_input_info(const struct bq_input *input)
 
 uint64_t bq_input_stored_bytes(const struct bq_input *input)
 {
+    if (input->is_raw)
+        return input->info.file_bytes;
     store_lock();
     uint64_t bytes = H5Dget_storage_size(input->dataset);
     store_unlock();
@@ -344,6 +351,8 @@ void bq_input_close(struct bq_input *input)
         store_release(input->file);
         store_unlock();
     }
+    if (input->is_raw && input->fd >= 0)
+        close(input->fd);
     bq_free(input->file_name);
     bq_free(input->where);
     bq_free(input);

@@ -53,7 +53,6 @@ struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_
         goto failed;
     }
     output->path = output->where + strlen(spec->file) + 1;
-    output->work.is_scratch = spec->is_scratch;
     if (store_work_create(&output->work, spec->file, spec->force, err) != 0)
         goto failed;
     store_lock();

@@ -14,6 +14,7 @@
  *     store_hdf5_create.c  making its dataset
  *     store_hdf5_copy.c    attributes and dimension scales, from the input to the output
  *     store_shards.c       the folder of an output of many files
+ *     store_raw.c          what steps hand over to each other (no HDF5 in it)
  *     store_work.c         the work file: private until it is complete (no HDF5 in it)
  *
  * The one rule: whoever calls HDF5 holds the lock. The functions of store.h take it; everything
@@ -38,6 +39,7 @@ struct bq_input {
     hid_t stored, memory;       /* types: of an element or its field, in the file and for H5Dread */
     bool is_field;              /* of records */
     bool is_scalar;             /* stored without a dimension */
+    bool is_raw;                /* no HDF5 file, but what a step hands over (store_raw.c) */
     bool leaves_holes;          /* H5Dread does not touch what was never written */
     uint64_t raw_chunk_bytes;   /* of a stored chunk, where there are no filters; else 0 */
     dev_t device;
@@ -57,7 +59,6 @@ struct store_work {
     char *path; /* of the work file; NULL when there is none (any more) */
     int fd;     /* -1: none */
     bool force;
-    bool is_scratch; /* stays private, and need not survive a power failure */
 };
 
 struct bq_output {
@@ -115,6 +116,14 @@ char *store_where(const char *file, const char *dataset);
 /* As bq_input_open; wants_lock false: a work file of ours, which its maker has locked. */
 struct bq_input *store_input_open(const char *file, const char *dataset, bool wants_lock,
                                   struct bq_error *err);
+
+/* -- store_raw.c -------------------------------------------------------------------------- */
+
+struct store_place;
+
+/* Where a chunk of a raw file lies. */
+void store_raw_locate(const struct bq_input *input, const struct bq_box *cell,
+                      struct store_place *place);
 
 /* -- store_fetch.c ------------------------------------------------------------------------ */
 

@@ -147,10 +147,10 @@ static int sync_folder(const char *name, struct bq_error *err)
 
 int store_work_publish(struct store_work *work, struct bq_error *err)
 {
-    if (!work->is_scratch && fsync(work->fd) != 0)
+    if (fsync(work->fd) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot be synced to the disk: %s", work->name,
                        strerror(errno));
-    if (!work->is_scratch && fchmod(work->fd, 0666 & ~store_umask()) != 0)
+    if (fchmod(work->fd, 0666 & ~store_umask()) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", work->name,
                        strerror(errno));
     int rc =
@@ -164,7 +164,7 @@ int store_work_publish(struct store_work *work, struct bq_error *err)
                        work->path, strerror(errno));
     bq_free(work->path); /* it has its name, or stays: nothing to remove */
     work->path = NULL;
-    return rc == 0 && !work->is_scratch ? sync_folder(work->name, err) : rc;
+    return rc == 0 ? sync_folder(work->name, err) : -1;
 }
 
 void store_work_end(struct store_work *work)

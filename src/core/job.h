@@ -8,6 +8,7 @@
 
 #include "banquet/kernel.h"
 #include "base/error.h"
+#include "core/layout.h"
 #include "core/loop.h"
 #include "core/output_wish.h"
 #include "core/place.h"
@@ -67,6 +68,9 @@ struct bq_step {
     void *owned[BQ_MAX_PARAMS];           /* memory of texts and lists that were given, or NULL */
     int param_line[BQ_MAX_PARAMS];        /* 0 when not given in the file */
     struct bq_place input, output;
+    const struct bq_layout *handed_over; /* of an input that another step made, or NULL */
+    struct bq_place like;                /* then: the dataset that it came from, if any */
+    const char *made_by;                 /* the kernel whose output is only copied here, or NULL */
     struct bq_use uses[BQ_MAX_USES];
     size_t n_uses;
     int chunk_rank; /* 0: auto */

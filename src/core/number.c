@@ -253,10 +253,19 @@ void bq_number_write(const struct bq_number *number, const void *native, void *s
 
 /* -- one value ---------------------------------------------------------------------------- */
 
+struct bq_number bq_number_of(enum bq_type type)
+{
+    const uint16_t one = 1;
+    bool is_signed = type == BQ_I8 || type == BQ_I16 || type == BQ_I32 || type == BQ_I64;
+    return (struct bq_number){.is_float = type == BQ_F32 || type == BQ_F64,
+                              .is_big_endian = *(const unsigned char *)&one == 0,
+                              .is_signed = is_signed,
+                              .size = (uint8_t)bq_type_size(type)};
+}
+
 int bq_number_from(enum bq_type type, double value, void *element)
 {
-    static const bool is_signed[BQ_N_TYPES] = {
-        [BQ_I8] = true, [BQ_I16] = true, [BQ_I32] = true, [BQ_I64] = true};
+    const struct bq_number native = bq_number_of(type);
     size_t size = bq_type_size(type);
     if (type == BQ_F64) {
         memcpy(element, &value, sizeof value);
@@ -267,16 +276,15 @@ int bq_number_from(enum bq_type type, double value, void *element)
         memcpy(element, &narrow, sizeof narrow);
         return 0;
     }
-    double end = is_signed[type] ? 0x1p-1 : 1;
+    double end = native.is_signed ? 0x1p-1 : 1;
     for (size_t i = 0; i < size; i++)
         end *= 256;
-    bool fits = value >= (is_signed[type] ? -end : 0) && value < end;
+    bool fits = value >= (native.is_signed ? -end : 0) && value < end;
     if (!fits || value != (value < 0 ? (double)(int64_t)value : (double)(uint64_t)value))
         return -1;
     uint64_t bits = value < 0 ? (uint64_t)(int64_t)value : (uint64_t)value;
-    const uint16_t one = 1;
-    bool is_little = *(const unsigned char *)&one == 1;
     for (size_t i = 0; i < size; i++) /* native order */
-        ((unsigned char *)element)[is_little ? i : size - 1 - i] = (unsigned char)(bits >> 8 * i);
+        ((unsigned char *)element)[native.is_big_endian ? size - 1 - i : i] =
+            (unsigned char)(bits >> 8 * i);
     return 0;
 }

@@ -13,6 +13,9 @@
 /* The narrowest native type that holds every value. */
 enum bq_type bq_number_native(const struct bq_number *number);
 
+/* How the machine itself has numbers of a type. */
+struct bq_number bq_number_of(enum bq_type type);
+
 /* Whether stored and native bytes are the same, so that a copy is a conversion. */
 bool bq_number_is_native(const struct bq_number *number);
 

@@ -188,6 +188,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_text(w, recipe->kernel);
     put_params(w, recipe);
     bq_put_u8(w, recipe->has_input);
+    bq_put_u8(w, recipe->is_handed_over);
     bq_put_u8(w, recipe->has_output);
     bq_put_text(w, recipe->file);
     bq_put_text(w, recipe->dataset);
@@ -235,6 +236,10 @@ static int get_data(struct bq_reader *r, struct bq_recipe *recipe)
     const struct bq_space *space = &recipe->plan.space;
     if (recipe->has_input && get_layout(r, space, recipe->in_type, &recipe->layout) < 0)
         return -1;
+    const struct bq_layout *layout = &recipe->layout;
+    if (recipe->is_handed_over &&
+        (!recipe->has_input || layout->storage != BQ_STORAGE_CHUNKED || layout->filters.n))
+        return -1;
     if (recipe->has_output) {
         unsigned how = bq_get_u8(r);
         recipe->output.is_scratch = bq_get_u8(r) != 0;
@@ -248,7 +253,9 @@ static int get_data(struct bq_reader *r, struct bq_recipe *recipe)
         enum bq_storage storage = recipe->output.layout.storage;
         bool is_encoded = how == BQ_OUTPUT_ENCODED || how == BQ_OUTPUT_SHARDED;
         if ((is_encoded && storage != BQ_STORAGE_CHUNKED) ||
-            (how == BQ_OUTPUT_DIRECT && storage == BQ_STORAGE_OTHER))
+            (how == BQ_OUTPUT_DIRECT && storage == BQ_STORAGE_OTHER) ||
+            (recipe->output.is_scratch &&
+             (how != BQ_OUTPUT_DIRECT || storage != BQ_STORAGE_CHUNKED)))
             return -1;
     }
     return r->is_bad ? -1 : 0;
@@ -261,6 +268,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     if (get_params(r, recipe) < 0)
         return -1;
     recipe->has_input = bq_get_u8(r) != 0;
+    recipe->is_handed_over = bq_get_u8(r) != 0;
     recipe->has_output = bq_get_u8(r) != 0;
     bq_get_text(r, recipe->file, sizeof recipe->file);
     bq_get_text(r, recipe->dataset, sizeof recipe->dataset);

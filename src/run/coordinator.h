@@ -29,7 +29,7 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
 struct bq_step_options {
     uint32_t number; /* of the step, from 1; each has its own */
     const char *version, *job;
-    const char *step_name;
+    const char *step_name, *kernel_name; /* as the report has them */
     bool is_bound;
     _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */
 };

@@ -204,12 +204,19 @@ static void describe(struct course *c, const struct bq_hello *hello)
     r->version = c->options->version;
     snprintf(r->job, sizeof r->job, "%s", c->options->job);
     snprintf(r->step, sizeof r->step, "%s", c->options->step_name);
-    snprintf(r->kernel, sizeof r->kernel, "%s", c->recipe->kernel);
+    snprintf(r->kernel, sizeof r->kernel, "%s", c->options->kernel_name);
     snprintf(r->policy, sizeof r->policy, "%s", bq_policy_name(c->recipe->schedule.policy));
     snprintf(r->transport, sizeof r->transport, "%s", c->transport->ops->name);
-    if (c->recipe->has_input)
+    if (c->recipe->is_handed_over && c->resolved->like)
+        snprintf(r->input, sizeof r->input, "%.470s, handed over",
+                 bq_input_name(c->resolved->like));
+    else if (c->recipe->is_handed_over)
+        snprintf(r->input, sizeof r->input, "handed over");
+    else if (c->recipe->has_input)
         snprintf(r->input, sizeof r->input, "%.300s:%.200s", c->recipe->file, c->recipe->dataset);
-    if (c->recipe->has_output)
+    if (c->recipe->output.is_scratch)
+        snprintf(r->output, sizeof r->output, "handed over");
+    else if (c->recipe->has_output)
         snprintf(r->output, sizeof r->output, "%.300s:%.200s", c->resolved->output.file,
                  c->resolved->output.dataset);
     r->may_wait = (c->resolved->kernel->flags & BQ_WAITS) != 0;

@@ -56,6 +56,11 @@ static int create(struct bq_gather *g, struct bq_error *err)
 {
     struct bq_recipe *recipe = &g->resolved->recipe;
     struct bq_output_spec *spec = &g->resolved->output;
+    if (spec->is_scratch)
+        return bq_raw_create(spec->file, &recipe->output.layout, err) < 0 ? -1
+               : absolute(spec->file, recipe->output.work) < 0
+                   ? bq_fail(err, BQ_EXIT_FAILED, "%s: cannot find its folder", spec->file)
+                   : 0;
     if (spec->how == BQ_OUTPUT_SHARDED) {
         if (create_shards(g, err) < 0)
             return -1;
@@ -91,7 +96,7 @@ struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error
 
 const char *bq_gather_work_file(const struct bq_gather *g)
 {
-    return g->shards ? NULL : bq_output_work_path(g->output);
+    return g->shards || !g->output ? NULL : bq_output_work_path(g->output);
 }
 
 /* -- while the step runs ------------------------------------------------------------------ */
@@ -104,7 +109,7 @@ static int write_directly(struct bq_gather *g, const struct bq_box *block, const
     const struct bq_number *number = &recipe->output.layout.number;
     if (!g->direct)
         g->direct = bq_direct_open(recipe->output.work, recipe->output.file, recipe->output.dataset,
-                                   &recipe->output.layout, err);
+                                   &recipe->output.layout, recipe->output.is_scratch, err);
     if (!g->direct)
         return -1;
     if (!g->stored && !(g->stored = bq_alloc(recipe->plan.max_elements, number->size)))
@@ -221,6 +226,10 @@ int bq_gather_commit(struct bq_gather *g, const struct bq_report *report, struct
 {
     int rc = write_nothing(g, err);
     struct bq_output *output = NULL;
+    if (g->recipe->output.is_scratch) {
+        bq_gather_discard(g);
+        return rc;
+    }
     if (rc == 0) {
         output = g->shards ? join(g, err) : g->output;
         g->output = NULL;

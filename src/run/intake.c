@@ -80,7 +80,9 @@ static int check_file(const struct bq_recipe *recipe, struct bq_input *input, st
 
 static struct bq_input *open_input(const struct bq_recipe *recipe, struct bq_error *err)
 {
-    struct bq_input *input = bq_input_open(recipe->file, recipe->dataset, err);
+    struct bq_input *input = recipe->is_handed_over
+                                 ? bq_raw_open(recipe->file, &recipe->layout, err)
+                                 : bq_input_open(recipe->file, recipe->dataset, err);
     if (input && check_file(recipe, input, err) < 0) {
         bq_input_close(input);
         return NULL;

@@ -118,7 +118,7 @@ struct bq_outlet *bq_outlet_create(const struct bq_recipe *recipe, uint32_t step
     /* Who cannot see the work file sends its output; nothing is wrong with that. */
     if (recipe->output.how == BQ_OUTPUT_DIRECT)
         o->direct = bq_direct_open(recipe->output.work, recipe->output.file, recipe->output.dataset,
-                                   &recipe->output.layout, NULL);
+                                   &recipe->output.layout, recipe->output.is_scratch, NULL);
     if (recipe->output.how == BQ_OUTPUT_SHARDED)
         o->shard = bq_shard_create(recipe->output.work, shard, recipe->output.dataset,
                                    recipe->out_type, &recipe->output.layout, NULL);

@@ -42,9 +42,16 @@ static int open_input(struct bq_resolved *r, const struct bq_step *step, struct 
     if (set_path(recipe->file, step->input.file, err) < 0 ||
         set_path(recipe->dataset, step->input.dataset, err) < 0)
         return -1;
-    r->input = bq_input_open(step->input.file, step->input.dataset, err);
+    r->input = step->handed_over ? bq_raw_open(step->input.file, step->handed_over, err)
+                                 : bq_input_open(step->input.file, step->input.dataset, err);
     if (!r->input)
         return -1;
+    r->like = !step->handed_over ? r->input
+              : step->like.file  ? bq_input_open(step->like.file, step->like.dataset, err)
+                                 : NULL;
+    if (step->like.file && !r->like)
+        return -1;
+    recipe->is_handed_over = step->handed_over != NULL;
     const struct bq_input_info *info = bq_input_info(r->input);
     recipe->has_input = true;
     recipe->in_type = recipe->out_type = info->type;
@@ -227,7 +234,8 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         goto failed;
     if (step->output.file) {
         line = step->output.line;
-        if (bq_settle_output(r, step, force, err) < 0 || bq_output_check(&r->output, err) < 0)
+        if (bq_settle_output(r, step, force, err) < 0 ||
+            (!r->output.is_scratch && bq_output_check(&r->output, err) < 0))
             goto failed;
     }
     return 0;
@@ -241,8 +249,10 @@ failed:
 void bq_resolved_close(struct bq_resolved *r)
 {
     bq_recipe_free(&r->recipe);
+    if (r->like != r->input)
+        bq_input_close(r->like);
     bq_input_close(r->input);
-    r->input = NULL;
+    r->input = r->like = NULL;
 }
 
 static int check_input(const struct bq_job *job, size_t i, struct bq_error *err)

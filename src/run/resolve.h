@@ -10,6 +10,8 @@ struct bq_resolved {
     struct bq_recipe recipe;
     const struct bq_kernel *kernel;
     struct bq_input *input;       /* NULL without one; owned */
+    struct bq_input *like;        /* what an output takes after: the input, or the dataset that an
+                                     input came from which was handed over; NULL: nothing; owned */
     struct bq_output_spec output; /* file NULL: none. Points into the job and to input */
 };
 

@@ -186,12 +186,14 @@ static int begin_step(void *context, unsigned ticket, const struct bq_step *step
     u->resolved.recipe.n_beside = n_beside;
     u->is_used = true;
     u->report = report;
-    u->options = (struct bq_step_options){.number = ++run->session->step,
-                                          .version = o->version,
-                                          .job = run->job->file ? run->job->file : "make",
-                                          .step_name = step->name,
-                                          .is_bound = o->is_bound,
-                                          .work_file = &work_files[ticket]};
+    u->options =
+        (struct bq_step_options){.number = ++run->session->step,
+                                 .version = o->version,
+                                 .job = run->job->file ? run->job->file : "make",
+                                 .step_name = step->name,
+                                 .kernel_name = step->made_by ? step->made_by : step->kernel->name,
+                                 .is_bound = o->is_bound,
+                                 .work_file = &work_files[ticket]};
     return greet(run, err) < 0
                ? -1
                : bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, report, err);
@@ -203,7 +205,8 @@ static void end_step(struct under_way *u)
     u->is_used = false;
 }
 
-static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
+static int wait_for_step(void *context, unsigned *ticket, struct bq_layout *made,
+                         struct bq_error *err)
 {
     struct session_run *run = context;
     uint32_t number;
@@ -212,6 +215,7 @@ static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
     for (*ticket = 0; !run->steps[*ticket].is_used || run->steps[*ticket].options.number != number;)
         ++*ticket;
     run->is_partial |= run->steps[*ticket].report->n_given_up_total > 0;
+    *made = run->steps[*ticket].resolved.recipe.output.layout;
     end_step(&run->steps[*ticket]);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "adapters/codec.h"
+#include "core/number.h"
 
 /* Whether blocks of the plan are made of whole stored chunks of this shape. */
 static bool is_made_of(const struct bq_plan *plan, const struct bq_space *chunk)
@@ -67,19 +68,52 @@ static struct bq_filters filters_of(const struct bq_output_wish *wish, enum bq_c
     return filters;
 }
 
+static int set_names(struct bq_recipe *recipe, const struct bq_output_spec *spec,
+                     struct bq_error *err)
+{
+    if (snprintf(recipe->output.file, sizeof recipe->output.file, "%s", spec->file) >=
+            (int)sizeof recipe->output.file ||
+        snprintf(recipe->output.dataset, sizeof recipe->output.dataset, "%s", spec->dataset) >=
+            (int)sizeof recipe->output.dataset)
+        return bq_fail(err, BQ_EXIT_USAGE, "%.40s...: the name is too long", spec->file);
+    return 0;
+}
+
+/* Chunks of the plan, native: the next step reads them as they were made. */
+static int settle_scratch(struct bq_resolved *r, const struct bq_step *step, struct bq_error *err)
+{
+    struct bq_recipe *recipe = &r->recipe;
+    r->output = (struct bq_output_spec){.file = step->output.file,
+                                        .dataset = step->output.dataset,
+                                        .type = recipe->out_type,
+                                        .space = recipe->plan.space,
+                                        .chunk = chunk_of_plan(&recipe->plan),
+                                        .how = BQ_OUTPUT_DIRECT,
+                                        .is_scratch = true};
+    recipe->has_output = recipe->output.is_scratch = true;
+    recipe->output.how = BQ_OUTPUT_DIRECT;
+    recipe->output.layout = (struct bq_layout){.storage = BQ_STORAGE_CHUNKED,
+                                               .space = recipe->plan.space,
+                                               .number = bq_number_of(recipe->out_type),
+                                               .chunk = r->output.chunk};
+    return set_names(recipe, &r->output, err);
+}
+
 int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool force,
                      struct bq_error *err)
 {
     struct bq_recipe *recipe = &r->recipe;
     const struct bq_plan *plan = &recipe->plan;
-    const struct bq_input_info *info = r->input ? bq_input_info(r->input) : NULL;
+    if (step->wish.is_scratch)
+        return settle_scratch(r, step, err);
+    const struct bq_input_info *info = r->like ? bq_input_info(r->like) : NULL;
     enum bq_compress compress = step->wish.compress;
     bool is_like = info && info->type == recipe->out_type;
     if (compress == BQ_COMPRESS_AUTO)
         compress = info && info->is_compressed ? BQ_COMPRESS_GZIP : BQ_COMPRESS_NONE;
     /* The numbers of an output of the input's type are stored as the input's are. */
-    size_t element = is_like && recipe->layout.storage != BQ_STORAGE_OTHER
-                         ? recipe->layout.number.size
+    size_t element = is_like && bq_input_layout(r->like)->storage != BQ_STORAGE_OTHER
+                         ? bq_input_layout(r->like)->number.size
                          : bq_type_size(recipe->out_type);
     struct bq_output_spec *spec = &r->output;
     *spec = (struct bq_output_spec){.file = step->output.file,
@@ -87,9 +121,8 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
                                     .type = recipe->out_type,
                                     .space = plan->space,
                                     .filters = filters_of(&step->wish, compress, element),
-                                    .like = r->input,
+                                    .like = r->like,
                                     .keeps_values = (r->kernel->flags & BQ_KEEPS) != 0,
-                                    .is_scratch = step->wish.is_scratch,
                                     .force = force};
     /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
     spec->chunk = info ? info->chunk : chunk_of_plan(plan);
@@ -110,17 +143,11 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
         return -1;
     recipe->has_output = true;
     recipe->output.how = spec->how;
-    recipe->output.is_scratch = spec->is_scratch;
     recipe->output.layout =
         (struct bq_layout){.storage = spec->chunk.rank ? BQ_STORAGE_CHUNKED : BQ_STORAGE_CONTIGUOUS,
                            .space = plan->space,
                            .number = {.size = (uint8_t)element},
                            .chunk = spec->chunk,
                            .filters = spec->filters};
-    if (snprintf(recipe->output.file, sizeof recipe->output.file, "%s", spec->file) >=
-            (int)sizeof recipe->output.file ||
-        snprintf(recipe->output.dataset, sizeof recipe->output.dataset, "%s", spec->dataset) >=
-            (int)sizeof recipe->output.dataset)
-        return bq_fail(err, BQ_EXIT_USAGE, "%.40s...: the name is too long", spec->file);
-    return 0;
+    return set_names(recipe, spec, err);
 }

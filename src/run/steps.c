@@ -14,8 +14,10 @@
 struct kept {
     size_t n_results;
     struct bq_result *results;
-    struct bq_place place; /* of its output; file NULL: none */
-    char name[32];         /* of its scratch file; "" when it is where the job wants it */
+    struct bq_place place;   /* of its output; file NULL: none */
+    char name[32];           /* of its scratch file; "" when it is where the job wants it */
+    struct bq_layout layout; /* of that file */
+    struct bq_place like;    /* the dataset that it came from; file NULL: none. Not owned */
 };
 
 /* One step of one round. */
@@ -172,6 +174,13 @@ static bool applies(const struct bq_step *step, const struct bq_use *use, uint64
     return true;
 }
 
+static void take_input(const struct kept *kept, struct bq_step *step)
+{
+    step->input = kept->place;
+    step->handed_over = kept->name[0] ? &kept->layout : NULL;
+    step->like = kept->name[0] ? kept->like : (struct bq_place){0};
+}
+
 static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
                 struct bq_error *err)
 {
@@ -181,7 +190,7 @@ static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
             continue;
         struct kept *kept = &s->kept[use->maker];
         if (use->param == BQ_USE_INPUT) {
-            step->input = kept->place;
+            take_input(kept, step);
             step->input.line = use->line;
             continue;
         }
@@ -195,7 +204,7 @@ static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
     int maker = bq_graph_maker(s->job, turn->i);
     if (maker >= 0 && step->input.file == s->job->steps[turn->i].input.file && step->input.file &&
         s->kept[maker].name[0])
-        step->input = s->kept[maker].place;
+        take_input(&s->kept[maker], step);
     return 0;
 }
 
@@ -217,7 +226,9 @@ static uint64_t scratch_bytes(const struct steps *s, const struct bq_step *step)
                : bytes + 1;
 }
 
-/* A place in the scratch folder for the output of this turn; the round before last's is removed. */
+/* A place in the scratch folder for the output of this turn; it takes that of the round before
+ * last.
+ */
 static int scratch_output(struct steps *s, const struct turn *turn, struct bq_step *step,
                           struct bq_error *err)
 {
@@ -232,8 +243,7 @@ static int scratch_output(struct steps *s, const struct turn *turn, struct bq_st
             bq_scratch_create(scratch_bytes(s, step), beside, s->driver->is_one_machine, err);
     if (!s->scratch)
         return -1;
-    snprintf(name, sizeof name, "%zu-%d.h5", turn->i, (int)(turn->round % 2));
-    bq_scratch_remove(s->scratch, name);
+    snprintf(name, sizeof name, "%zu-%d", turn->i, (int)(turn->round % 2));
     char *path = bq_scratch_path(s->scratch, name);
     step->output = (struct bq_place){0};
     int rc = path ? bq_place_set(&step->output, "output", path,
@@ -384,11 +394,12 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
         node->step = *given;
         memset(node->step.owned, 0, sizeof node->step.owned);
         bq_step_start(&node->step, s->driver->copy);
+        node->step.made_by = given->kernel->name;
         node->step.schedule = given->schedule;
         node->step.n_uses = 0;
         node->step.is_team = false;
         node->step.border.is_given = false;
-        node->step.input = kept->place;
+        take_input(kept, &node->step);
         node->state = PUBLISHING;
         return begin(s, node, err);
     }
@@ -505,8 +516,17 @@ static int run(struct steps *s, struct bq_error *err)
     int n;
     while ((n = begin_all(s, err)) > 0) {
         unsigned ticket;
-        if (s->driver->wait(s->driver->run_context, &ticket, err) < 0 ||
-            go_on(s, &s->nodes[ticket], err) < 0)
+        struct bq_layout made;
+        if (s->driver->wait(s->driver->run_context, &ticket, &made, err) < 0)
+            return -1;
+        struct node *node = &s->nodes[ticket];
+        struct kept *kept = &s->kept[node->turn.i];
+        if (node->state == UNDER_WAY) {
+            kept->layout = made;
+            kept->like =
+                node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
+        }
+        if (go_on(s, node, err) < 0)
             return -1;
     }
     return n;

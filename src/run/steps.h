@@ -13,8 +13,8 @@ struct bq_steps_driver {
      * ticket: below BQ_MAX_STEPS, of none of those. step and report stay until it is finished. */
     int (*begin)(void *context, unsigned ticket, const struct bq_step *step, unsigned n_beside,
                  struct bq_report *report, struct bq_error *err);
-    /* Until one of them is finished: its report is filled. */
-    int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
+    /* Until one of them is finished: its report is filled. made: how its output lies. */
+    int (*wait)(void *context, unsigned *ticket, struct bq_layout *made, struct bq_error *err);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */
