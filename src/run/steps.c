@@ -418,6 +418,10 @@ static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
                  (unsigned long long)node->round, (unsigned long long)node->loop->repeat,
                  (double)node->spent * 1e-9, node->says[0] ? ": " : "", node->says);
         report->n_rounds = node->round;
+        const struct bq_place *output = &s->job->steps[node->order[k]].output;
+        if (output->file) /* it is there now, wherever the last round left it */
+            snprintf(report->output, sizeof report->output, "%.300s:%.200s", output->file,
+                     output->dataset);
         rc = s->driver->done(s->driver->done_context, report, err);
     }
     return rc;
