@@ -65,9 +65,7 @@ static inline int64_t inside(enum bq_border border, int64_t i, int64_t extent)
             i += i < 0 ? extent : -extent;
             break;
         case BQ_REFLECT:
-            if (extent == 1)
-                return 0;
-            i = i < 0 ? -i : 2 * (extent - 1) - i;
+            i = i < 0 ? -1 - i : 2 * extent - 1 - i;
             break;
         case BQ_CONSTANT:
         case BQ_N_BORDERS:
