@@ -27,7 +27,7 @@ static double stored(enum bq_type type, double v)
 /* The window's element at (row, column) from the middle at `at`. */
 static double near(const struct kit *kit, const void *data, const uint64_t *at, int row, int column)
 {
-    int64_t k[BQ_MAX_RANK];
+    int64_t k[BQ_MAX_RANK] = {0};
     const int rank = kit->setup.space.rank;
     for (int i = 0; i < rank; i++)
         k[i] = (int64_t)at[i];

@@ -9,7 +9,7 @@ static const enum bq_border borders[] = {BQ_CLAMP, BQ_WRAP, BQ_REFLECT, BQ_CONST
 /* The element `by` away along `axis`. */
 static double beside(const struct kit *kit, const void *data, const uint64_t *at, int axis, int by)
 {
-    int64_t k[BQ_MAX_RANK];
+    int64_t k[BQ_MAX_RANK] = {0};
     for (int i = 0; i < kit->setup.space.rank; i++)
         k[i] = (int64_t)at[i] + (i == axis ? by : 0);
     return peek(kit, data, k);
@@ -180,7 +180,7 @@ static void life_follows_the_rules_and_counts(void)
         do {
             int n_near = 0;
             for (int k = 0; k < 9; k++) {
-                int64_t from[BQ_MAX_RANK];
+                int64_t from[BQ_MAX_RANK] = {0};
                 for (int a = 0; a < space->rank; a++)
                     from[a] = (int64_t)at[a];
                 from[space->rank - 2] += k / 3 - 1;

@@ -159,7 +159,7 @@ static inline void run_tiles(const struct kit *kit, const void *data, const uint
                              void *out, unsigned n_parts)
 {
     const struct bq_space *space = &kit->setup.space;
-    uint64_t cells[BQ_MAX_RANK], at[BQ_MAX_RANK] = {0};
+    uint64_t cells[BQ_MAX_RANK] = {0}, at[BQ_MAX_RANK] = {0};
     void *all = new_acc(kit);
     for (int i = 0; i < space->rank; i++)
         cells[i] = (space->extent[i] + chunk[i] - 1) / chunk[i];
