@@ -18,4 +18,9 @@
 #define CLONES
 #endif
 
+/* Four doubles that are computed at once, at any address: two registers of the plainest processor,
+ * one of AVX2. For sums over a window that shall stay in registers: compilers unroll short loops
+ * over lanes instead. */
+typedef double lanes4 __attribute__((vector_size(32), aligned(8), may_alias));
+
 #endif
