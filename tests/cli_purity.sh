@@ -14,8 +14,8 @@ allowed+='|mem(cpy|move|set|cmp|chr)|str(len|nlen|cmp|ncmp|chr|rchr|str|spn|cspn
 allowed+='|__mem(cpy|move|set)_chk|__str(ncat|cat|cpy|ncpy)_chk|stpcpy|bcmp'
 allowed+='|v?snprintf|__v?snprintf_chk|(__isoc23_)?strto(d|l|ul|ll|ull)'
 allowed+='|__errno_location|__ctype_(b|tolower|toupper)_loc|isnan|isinf'
-# The compiler's own: arithmetic, stack guard, sanitizers, coverage.
-allowed+='|__(popcountdi2|popcountsi2|clzdi2|ctzdi2|u?divti3|u?modti3|multi3)|_GLOBAL_OFFSET_TABLE_'
+# The compiler's own: arithmetic, which processor it is, stack guard, sanitizers, coverage.
+allowed+='|__(popcountdi2|popcountsi2|clzdi2|ctzdi2|u?divti3|u?modti3|multi3)|_GLOBAL_OFFSET_TABLE_|__cpu_(model|indicator_init)'
 allowed+='|__stack_chk_(fail|guard)|__[aut]san_.*|__ubsan_.*|__sanitizer_.*|__gcov_.*|__llvm_.*'
 
 wanted() # LIBRARY...: what they want and do not have themselves

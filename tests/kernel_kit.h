@@ -105,6 +105,8 @@ struct report {
     } line[16];
     uint64_t series[70000];
     size_t n_series;
+    double reals[70000];
+    size_t n_reals;
 };
 
 static inline struct line *add_line(struct bq_sink *sink, const char *name)
@@ -145,11 +147,20 @@ static inline void put_series(struct bq_sink *sink, const char *name, const uint
     memcpy(r->series, values, n * sizeof *values);
 }
 
+static inline void put_reals(struct bq_sink *sink, const char *name, const double *values, size_t n)
+{
+    struct report *r = (struct report *)(void *)sink;
+    (void)name;
+    r->n_reals = n;
+    memcpy(r->reals, values, n * sizeof *values);
+}
+
 static struct report report; /* static for its size */
 
 static inline void present(const struct kit *kit, const void *acc)
 {
-    report = (struct report){.sink = {put_integer, put_real, put_series, put_negative}};
+    memset(&report, 0, sizeof report);
+    report.sink = (struct bq_sink){put_integer, put_real, put_series, put_negative, put_reals};
     kit->kernel->present(kit->params, acc, &report.sink);
 }
 

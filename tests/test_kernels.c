@@ -9,7 +9,7 @@
 
 static void every_kernel_is_described(void)
 {
-    CU_ASSERT_EQUAL(bq_n_kernels, 11);
+    CU_ASSERT_TRUE(bq_n_kernels > 0);
     for (size_t i = 0; i < bq_n_kernels; i++) {
         const struct bq_kernel *k = bq_kernels[i];
         CU_ASSERT_EQUAL(k->abi, BQ_KERNEL_ABI);
@@ -28,19 +28,40 @@ static void every_kernel_is_described(void)
     }
 }
 
+/* Asks prepare about datasets of two types and of one to three axes; whether it takes any. */
+static bool is_accepted(struct kit *kit)
+{
+    for (int i = 0; i < 6; i++) {
+        struct bq_setup *s = &kit->setup;
+        *s = (struct bq_setup){.params = kit->params, .has_output = true};
+        s->has_input = kit->kernel->flags & BQ_READS;
+        s->in_type = s->out_type = s->has_input && i % 2 ? BQ_F32 : BQ_U8;
+        s->space = (struct bq_space){s->has_input ? 1 + i / 2 : 0, {9, 9, 9}};
+        if (!kit->kernel->prepare || kit->kernel->prepare(s) == 0)
+            return true;
+        CU_ASSERT_TRUE(s->message[0] != 0);
+    }
+    return false;
+}
+
 static void every_standard_value_is_in_its_range_and_accepted(void)
 {
+    const char *const need_a_list[] = {"convolve", "equalize", "kmeans"};
     for (size_t i = 0; i < bq_n_kernels; i++) {
         struct kit kit = kit_for(bq_kernels[i]->name);
         for (size_t p = 0; p < kit.kernel->n_params; p++) {
             const struct bq_param *param_ = &kit.kernel->params[p];
             double v = param_->kind == BQ_INT ? (double)param_->standard.i : param_->standard.r;
-            if (param_->kind != BQ_BOOL && param_->min <= param_->max)
+            if ((param_->kind == BQ_INT || param_->kind == BQ_REAL) && param_->min <= param_->max)
                 CU_ASSERT_TRUE(param_->min <= v && v <= param_->max);
         }
-        CU_ASSERT_EQUAL(set_up(&kit, BQ_U8, kit.kernel->flags & BQ_READS ? 7 : 0), 0);
+        bool is_accepted_ = is_accepted(&kit), is_enough = true;
+        for (size_t k = 0; k < sizeof need_a_list / sizeof *need_a_list; k++)
+            is_enough = is_enough && strcmp(kit.kernel->name, need_a_list[k]) != 0;
+        CU_ASSERT_EQUAL(is_accepted_, is_enough);
         CU_ASSERT_TRUE(kit.setup.acc_size <= BQ_MAX_ACC);
-        CU_ASSERT_EQUAL(kit.setup.acc_size > 0, kit.kernel->combine != NULL);
+        if (is_accepted_)
+            CU_ASSERT_EQUAL(kit.setup.acc_size > 0, kit.kernel->combine != NULL);
     }
 }
 
@@ -56,7 +77,7 @@ static void what_banquet_makes_takes_its_extents_from_the_parameters_in_elements
                 kit.params[p].i = 100 + rank++;
         }
         CU_ASSERT_EQUAL(set_up(&kit, BQ_U8, 0), 0);
-        CU_ASSERT_EQUAL(kit.setup.space.rank, rank);
+        CU_ASSERT_TRUE(rank > 0 && rank <= kit.setup.space.rank); /* a colour has its own axis */
         for (int d = 0; d < rank; d++)
             CU_ASSERT_EQUAL(kit.setup.space.extent[d], 100 + (uint64_t)d);
     }

@@ -58,16 +58,17 @@ CLONES static void down(const struct blur *blur, const double *const *line, size
 {
     const double *middle = line[blur->rows];
     for (size_t i = 0; i < n; i += LANES) {
-        double sum[LANES];
-        for (size_t l = 0; l < LANES; l++)
-            sum[l] = blur->weight[0] * middle[i + l];
+        lanes4 sum[LANES / 4];
+        for (size_t l = 0; l < LANES / 4; l++)
+            sum[l] = blur->weight[0] * *(const lanes4 *)(middle + i + 4 * l);
         for (size_t k = 1; k <= blur->rows; k++) {
             const double *a = line[blur->rows - k] + i, *b = line[blur->rows + k] + i;
-            for (size_t l = 0; l < LANES; l++)
-                sum[l] += blur->weight[k] * (a[l] + b[l]);
+            for (size_t l = 0; l < LANES / 4; l++)
+                sum[l] +=
+                    blur->weight[k] * (*(const lanes4 *)(a + 4 * l) + *(const lanes4 *)(b + 4 * l));
         }
-        for (size_t l = 0; l < LANES; l++)
-            to[i + l] = sum[l];
+        for (size_t l = 0; l < LANES / 4; l++)
+            *(lanes4 *)(to + i + 4 * l) = sum[l];
     }
 }
 
@@ -75,15 +76,17 @@ CLONES static void along(const struct blur *blur, const double *from, size_t n, 
 {
     for (size_t i = 0; i < n; i += LANES) {
         const double *middle = from + i + blur->radius;
-        double sum[LANES];
-        for (size_t l = 0; l < LANES; l++)
-            sum[l] = blur->weight[0] * middle[l];
+        lanes4 sum[LANES / 4];
+        for (size_t l = 0; l < LANES / 4; l++)
+            sum[l] = blur->weight[0] * *(const lanes4 *)(middle + 4 * l);
         for (size_t k = 1; k <= blur->radius; k++) {
-            for (size_t l = 0; l < LANES; l++)
-                sum[l] += blur->weight[k] * (middle[l - k] + middle[l + k]);
+            const double *a = middle - k, *b = middle + k;
+            for (size_t l = 0; l < LANES / 4; l++)
+                sum[l] +=
+                    blur->weight[k] * (*(const lanes4 *)(a + 4 * l) + *(const lanes4 *)(b + 4 * l));
         }
-        for (size_t l = 0; l < LANES; l++)
-            to[i + l] = sum[l];
+        for (size_t l = 0; l < LANES / 4; l++)
+            *(lanes4 *)(to + i + 4 * l) = sum[l];
     }
 }
 

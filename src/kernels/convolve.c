@@ -75,17 +75,17 @@ static int prepare(struct bq_setup *setup)
 CLONES static void weigh(const struct weights *w, const double *const *line, size_t n, double *to)
 {
     for (size_t first = 0; first < n; first += LANES) {
-        double sum[LANES] = {0};
+        lanes4 sum[LANES / 4] = {{0}};
         const double *weight = w->at;
         for (size_t i = 0; i < w->rows; i++) {
             const double *x = line[i] + first;
             for (size_t j = 0; j < w->columns; j++, weight++) {
-                for (size_t l = 0; l < LANES; l++)
-                    sum[l] += *weight * x[j + l];
+                for (size_t l = 0; l < LANES / 4; l++)
+                    sum[l] += *weight * *(const lanes4 *)(x + j + 4 * l);
             }
         }
-        for (size_t l = 0; l < LANES; l++)
-            to[first + l] = w->scale * sum[l] + w->offset;
+        for (size_t l = 0; l < LANES / 4; l++)
+            *(lanes4 *)(to + first + 4 * l) = w->scale * sum[l] + w->offset;
     }
 }
 

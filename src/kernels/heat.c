@@ -26,7 +26,7 @@
 _Static_assert(FLT_EVAL_METHOD == 0, "float and double must be computed in their own width");
 
 enum { R };
-enum { TILE = 512, LANES = 16 };
+enum { TILE = 512, LANES = 32 };
 
 static const struct bq_param params[] = {
     {"r", BQ_REAL, {.r = 0.125}, DBL_MIN, 0.5, "", "diffusion number a dt / dx^2, to 1/(2 rank)"},

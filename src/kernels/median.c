@@ -25,26 +25,33 @@ static const struct bq_param params[] = {
 
 /* -- keys --------------------------------------------------------------------------------- */
 
-/* To a key and back is the same operation, but for the NaN. */
-#define FLIPPED(utype, ktype, sign)                                                                \
+/* To a key and back is the same operation, but for the NaN of floats. */
+#define FLIPPED(utype, sign)                                                                       \
     CLONES static void flip_##utype(const utype *from, size_t n, utype *to)                        \
     {                                                                                              \
         for (size_t i = 0; i < n; i++)                                                             \
             to[i] = (utype)(from[i] ^ (sign));                                                     \
     }
-FLIPPED(uint8_t, int8_t, 0x80u)
-FLIPPED(uint16_t, int16_t, 0x8000u)
-FLIPPED(uint32_t, int32_t, 0x80000000u)
-FLIPPED(uint64_t, int64_t, UINT64_C(1) << 63)
+FLIPPED(uint8_t, 0x80u)
+FLIPPED(uint16_t, 0x8000u)
+FLIPPED(uint32_t, 0x80000000u)
+FLIPPED(uint64_t, UINT64_C(1) << 63)
 
 #define FLOATS(name, utype, top, infinity, nan)                                                    \
     CLONES static void key_##name(const utype *from, size_t n, utype *to)                          \
     {                                                                                              \
+        const utype rest = (utype) ~((utype)1 << (top));                                           \
         for (size_t i = 0; i < n; i++) {                                                           \
-            utype size = from[i] & (utype) ~((utype)1 << (top));                                   \
-            utype x = size > (infinity) ? (nan) : from[i];                                         \
-            to[i] = x ^ ((0 - (x >> (top))) & (utype) ~((utype)1 << (top)));                       \
+            utype x = (from[i] & rest) > (infinity) ? (nan) : from[i];                             \
+            to[i] = x ^ ((0 - (x >> (top))) & rest);                                               \
         }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    CLONES static void number_##name(const utype *from, size_t n, utype *to)                       \
+    {                                                                                              \
+        const utype rest = (utype) ~((utype)1 << (top));                                           \
+        for (size_t i = 0; i < n; i++)                                                             \
+            to[i] = from[i] ^ ((0 - (from[i] >> (top))) & rest);                                   \
     }
 FLOATS(float, uint32_t, 31, 0x7f800000u, 0x7fc00000u)
 FLOATS(double, uint64_t, 63, UINT64_C(0x7ff) << 52, UINT64_C(0xfff) << 51)
@@ -78,6 +85,16 @@ static void to_keys(enum bq_type type, const void *from, size_t n, void *to)
         memcpy(to, from, n * bq_type_size(type));
         break;
     }
+}
+
+static void from_keys(enum bq_type type, const void *from, size_t n, void *to)
+{
+    if (type == BQ_F32)
+        number_float(from, n, to);
+    else if (type == BQ_F64)
+        number_double(from, n, to);
+    else
+        to_keys(type, from, n, to);
 }
 
 /* -- medians ------------------------------------------------------------------------------ */
@@ -115,7 +132,7 @@ static void to_keys(enum bq_type type, const void *from, size_t n, void *to)
      * found bit by bit; it is an element, as the count changes there. */                          \
     CLONES static void of_many_##ctype(size_t side, const ctype *const *line, size_t n, ctype *to) \
     {                                                                                              \
-        enum { LANES = 64 / sizeof(ctype) };                                                       \
+        enum { LANES = 32 };                                                                       \
         const ctype half = (ctype)(side * side / 2);                                               \
         for (size_t first = 0; first < n; first += LANES) {                                        \
             ctype m[LANES], t[LANES], below[LANES];                                                \
@@ -168,7 +185,7 @@ static int prepare(struct bq_setup *setup)
 
 static enum bq_answer cook(struct bq_call *call)
 {
-    struct filter filter = {bq_type_size(call->in->type), to_keys, row_int8_t, to_keys};
+    struct filter filter = {bq_type_size(call->in->type), to_keys, row_int8_t, from_keys};
     const size_t side = 2 * (size_t)call->params[RADIUS].i + 1;
     if (filter.size == 2)
         filter.row = row_int16_t;

@@ -151,12 +151,14 @@ static bool hits(struct scene *scene, struct vector from, struct vector towards,
         hit->mirror = nearest->mirror;
         return true;
     }
+    if (!is_floor)
+        return false;
     const bool is_dark = ((int64_t)floor(hit->at.x * 0.5) + (int64_t)floor(hit->at.z * 0.5)) % 2;
     hit->at.y = 0;
     hit->normal = (struct vector){0, 1, 0};
     hit->colour = is_dark ? (struct vector){0.08, 0.08, 0.1} : (struct vector){0.8, 0.78, 0.7};
     hit->mirror = 0.15;
-    return is_floor;
+    return true;
 }
 
 /* -- light -------------------------------------------------------------------------------- */
