@@ -18,7 +18,7 @@ enum bq_phase {
     BQ_PHASE_BUSY, /* kernel, conversion: on a core if there is one */
     BQ_PHASE_FILE, /* reading a file */
     BQ_PHASE_LOCK, /* waiting for the file library's lock */
-    BQ_PHASE_OVEN, /* every open chunk waits for its timer */
+    BQ_PHASE_OVEN, /* every open chunk waits for its timer or descriptor */
     BQ_PHASE_PASS  /* waiting for the communication thread */
 };
 

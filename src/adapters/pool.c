@@ -22,7 +22,7 @@ size_t bq_pool_memory(unsigned open, size_t result_size)
 {
     struct bq_ring ring;
     ring_size(&ring, result_size);
-    return ring.n * ring.stride + open * (result_size + 64 + sizeof(struct bq_slot));
+    return ring.n * ring.stride + open * (result_size + 64) + bq_waits_memory(open);
 }
 
 static int ring_create(struct bq_ring *ring, size_t result_size)
@@ -38,17 +38,17 @@ static int cook_create(struct bq_pool *pool, unsigned index)
     size_t stride = (pool->config.result_size + 63) / 64 * 64;
     cook->pool = pool;
     cook->index = index;
-    cook->slots = bq_alloc(pool->config.open, sizeof *cook->slots);
     cook->most_used = pool->config.open;
     cook->results = bq_alloc(pool->config.open, stride);
-    if (!cook->slots || !cook->results || ring_create(&cook->ring, pool->config.result_size) < 0)
+    if (bq_waits_create(&cook->waits, pool->config.open) < 0 || !cook->results ||
+        ring_create(&cook->ring, pool->config.result_size) < 0)
         return -1;
     for (unsigned i = 0; i < pool->config.open; i++)
-        cook->slots[i].unit = (struct bq_unit){.cook = index,
-                                               .slot = i,
-                                               .result = cook->results + i * stride,
-                                               .meter = &cook->meter,
-                                               .pool = pool};
+        cook->waits.slots[i].unit = (struct bq_unit){.cook = index,
+                                                     .slot = i,
+                                                     .result = cook->results + i * stride,
+                                                     .meter = &cook->meter,
+                                                     .pool = pool};
     return 0;
 }
 
@@ -136,9 +136,7 @@ bool bq_pool_is_stopping(const struct bq_pool *pool)
 void bq_pool_stop(struct bq_pool *pool)
 {
     atomic_store(&pool->is_stopping, true);
-    pthread_mutex_lock(&pool->lock);
-    pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    bq_pool_wake(pool);
     /* The leader first: it may still need its team. */
     for (unsigned i = 0; pool->cooks && i < pool->config.n_cooks; i++) {
         struct bq_cook *cook = &pool->cooks[i];
@@ -166,7 +164,7 @@ void bq_pool_destroy(struct bq_pool *pool)
         return;
     bq_pool_stop(pool);
     for (unsigned i = 0; pool->cooks && i < pool->config.n_cooks; i++) {
-        bq_free(pool->cooks[i].slots);
+        bq_waits_destroy(&pool->cooks[i].waits);
         bq_free(pool->cooks[i].results);
         bq_free(pool->cooks[i].ring.entries);
     }

@@ -4,7 +4,8 @@
  * next chunks of a lease by one atomic operation: no lock, no message. Tiny chunks are taken in
  * runs, aligned to powers of two, long enough to be worth it (64 us); each run is one node of the
  * reduction's tree and leaves one result. A cook with `open` > 1 keeps that many chunks open and
- * turns to another while one waits. Cooks sleep only when no lease has chunks left.
+ * turns to another while one waits: for a time, a descriptor, or an event. Cooks sleep only when
+ * no lease has chunks left.
  */
 #ifndef BQ_ADAPTERS_POOL_H
 #define BQ_ADAPTERS_POOL_H
@@ -28,6 +29,9 @@ struct bq_unit {
     unsigned cook, slot; /* which of the cook's open chunks: 0 .. open - 1 */
     unsigned stage;      /* how often it has waited */
     uint64_t wait_ns;    /* to be set with BQ_UNIT_WAITS; BQ_POOL_EVENT: until bq_pool_ready */
+    int wait_fd;         /* -1, or until this descriptor is ready, but no longer than wait_ns;
+                            BQ_POOL_EVENT: without limit */
+    short wait_events;   /* of wait_fd, as for poll */
     bool may_wait;       /* whether it may answer BQ_UNIT_WAITS now */
     void *result;        /* result_size bytes */
     void *payload;       /* handed to the manager with the result, NULL at first */

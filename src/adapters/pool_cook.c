@@ -3,7 +3,6 @@
 #include "adapters/pool_internal.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
@@ -14,25 +13,6 @@
 static struct bq_ring_entry *entry_at(struct bq_ring *ring, unsigned i)
 {
     return (struct bq_ring_entry *)(ring->entries + (size_t)(i & (ring->n - 1)) * ring->stride);
-}
-
-/* Sleeps until woken or `wake` (clock; UINT64_MAX: no limit), unless `is_ready` says not to. The
- * check is made under the lock that every waker takes after its change, so no wake-up is lost. */
-static void sleep_unless(struct bq_pool *pool, bool (*is_ready)(struct bq_cook *),
-                         struct bq_cook *cook, uint64_t wake)
-{
-    struct timespec limit = {.tv_sec = (time_t)(wake / 1000000000u),
-                             .tv_nsec = (long)(wake % 1000000000u)};
-    pthread_mutex_lock(&pool->lock);
-    pool->n_sleeping++;
-    if (!is_ready(cook) && !bq_pool_is_stopping(pool)) {
-        if (wake == UINT64_MAX)
-            pthread_cond_wait(&pool->wake, &pool->lock);
-        else
-            pthread_cond_timedwait(&pool->wake, &pool->lock, &limit);
-    }
-    pool->n_sleeping--;
-    pthread_mutex_unlock(&pool->lock);
 }
 
 static bool has_room(struct bq_cook *cook)
@@ -48,11 +28,7 @@ static bool has_work(struct bq_cook *cook)
 
 static bool is_any_ready(struct bq_cook *cook)
 {
-    for (unsigned i = 0; i < cook->pool->config.open; i++) {
-        if (cook->slots[i].is_used && atomic_load(&cook->slots[i].is_ready))
-            return true;
-    }
-    return false;
+    return atomic_load(&cook->waits.came) != NULL;
 }
 
 static bool has_work_or_ready(struct bq_cook *cook)
@@ -70,7 +46,7 @@ static void hand_over(struct bq_cook *cook, const struct bq_unit *unit, bool is_
         while (!has_room(cook) && !bq_pool_is_stopping(pool)) {
             atomic_store(&pool->is_ring_full, true);
             bq_bell_ring(pool->config.bell);
-            sleep_unless(pool, has_room, cook, UINT64_MAX);
+            bq_pool_sleep(cook, has_room, UINT64_MAX);
         }
         bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
         if (!has_room(cook)) { /* stopping: bq_pool_collect finds it when this thread has ended */
@@ -134,12 +110,12 @@ static void work_on(struct bq_cook *cook, struct bq_slot *slot)
 {
     struct bq_pool *pool = cook->pool;
     struct bq_unit *unit = &slot->unit;
-    atomic_store_explicit(&slot->is_ready, false, memory_order_relaxed); /* what came is taken */
+    unit->wait_fd = -1;
     enum bq_unit_answer answer = pool->config.cook(pool->config.context, unit);
     uint64_t now = bq_now();
     if (answer == BQ_UNIT_WAITS) {
         unit->stage++;
-        slot->wake = unit->wait_ns == BQ_POOL_EVENT ? BQ_POOL_EVENT : now + unit->wait_ns;
+        bq_waits_add(&cook->waits, slot, now);
         return;
     }
     if (answer == BQ_UNIT_FAILED && unit->node.level > 0)
@@ -150,21 +126,23 @@ static void work_on(struct bq_cook *cook, struct bq_slot *slot)
     bq_meter_tick(&cook->meter, now);
     bq_meter_open(&cook->meter, slot->opened, now);
     atomic_fetch_sub_explicit(&pool->n_open, 1, memory_order_relaxed);
-    slot->is_used = false;
+    bq_waits_vacate(&cook->waits, slot);
     cook->n_used--;
     settle(pool, bq_node_size(unit->node));
 }
 
-static bool take(struct bq_cook *cook, struct bq_slot *slot)
+/* Opens the next chunk, if there is one and this cook may: NULL if not. */
+static struct bq_slot *take(struct bq_cook *cook)
 {
     struct bq_pool *pool = cook->pool;
-    if (!bq_pool_take(pool, cook->level, &slot->unit.node))
-        return false;
-    slot->is_used = true;
+    struct bq_slot *slot = cook->waits.vacant;
+    if (cook->n_used >= cook->most_used || !slot ||
+        !bq_pool_take(pool, cook->level, &slot->unit.node))
+        return NULL;
+    cook->waits.vacant = slot->next;
     cook->n_used++;
     slot->opened =
         cook->meter.phase == BQ_PHASE_BUSY ? bq_now() : bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
-    slot->wake = 0;
     slot->unit.stage = 0;
     slot->unit.payload = NULL;
     slot->unit.may_wait = slot->unit.node.level == 0;
@@ -172,51 +150,39 @@ static bool take(struct bq_cook *cook, struct bq_slot *slot)
     uint64_t most = atomic_load_explicit(&pool->n_open_max, memory_order_relaxed);
     while (n > most && !atomic_compare_exchange_weak(&pool->n_open_max, &most, n))
         ;
-    return true;
+    return slot;
 }
 
-/* The open chunk whose wait ends first, when that is (0: it has), and a free slot; either may be
- * NULL. */
-static uint64_t survey(struct bq_cook *cook, struct bq_slot **due, struct bq_slot **vacant)
+static void rest(struct bq_cook *cook)
 {
-    uint64_t first = BQ_POOL_EVENT;
-    bool may_open = cook->n_used < cook->most_used;
-    *due = *vacant = NULL;
-    for (unsigned i = 0; i < cook->pool->config.open; i++) {
-        struct bq_slot *slot = &cook->slots[i];
-        if (!slot->is_used) {
-            *vacant = *vacant || !may_open ? *vacant : slot;
-            continue;
-        }
-        uint64_t wake = atomic_load(&slot->is_ready) ? 0 : slot->wake;
-        if (!*due || wake < first) {
-            *due = slot;
-            first = wake;
-        }
+    const struct bq_waits *waits = &cook->waits;
+    if (cook->n_used == 0) {
+        bq_meter_enter(&cook->meter, BQ_PHASE_IDLE);
+        bq_pool_sleep(cook, has_work, UINT64_MAX);
+        return;
     }
-    return first;
+    bq_meter_enter(&cook->meter,
+                   waits->n_timers || waits->n_watched ? BQ_PHASE_OVEN : BQ_PHASE_FILE);
+    bq_waits_sleep(cook, cook->n_used < cook->most_used ? has_work_or_ready : is_any_ready);
 }
 
 static void serve(struct bq_cook *cook)
 {
-    struct bq_pool *pool = cook->pool;
-    while (!bq_pool_is_stopping(pool)) {
-        struct bq_slot *due, *vacant;
-        uint64_t wake = survey(cook, &due, &vacant);
-        bool is_due = due && wake <= bq_now();
-        if (is_due && !(cook->is_ahead && vacant && take(cook, vacant))) {
+    struct bq_waits *waits = &cook->waits;
+    while (!bq_pool_is_stopping(cook->pool)) {
+        struct bq_slot *slot = NULL;
+        if (!waits->ready && cook->n_used)
+            bq_waits_gather(waits);
+        if (!waits->ready || cook->is_ahead)
+            slot = take(cook);
+        if (!slot && waits->ready) {
+            slot = bq_waits_next(waits);
             bq_meter_enter(&cook->meter, BQ_PHASE_BUSY);
-            work_on(cook, due);
-        } else if (is_due || (vacant && take(cook, vacant))) {
-            work_on(cook, vacant);
-        } else if (due) {
-            bq_meter_enter(&cook->meter,
-                           due->wake == BQ_POOL_EVENT ? BQ_PHASE_FILE : BQ_PHASE_OVEN);
-            sleep_unless(pool, vacant ? has_work_or_ready : is_any_ready, cook, wake);
-        } else {
-            bq_meter_enter(&cook->meter, BQ_PHASE_IDLE);
-            sleep_unless(pool, has_work, cook, UINT64_MAX);
         }
+        if (slot)
+            work_on(cook, slot);
+        else
+            rest(cook);
     }
 }
 
@@ -231,15 +197,6 @@ void bq_pool_keep_open(struct bq_unit *unit, unsigned n, bool is_ahead)
 void bq_pool_call_manager(struct bq_pool *pool)
 {
     bq_bell_ring(pool->config.bell);
-}
-
-void bq_pool_ready(struct bq_pool *pool, unsigned cook, unsigned slot)
-{
-    atomic_store(&pool->cooks[cook].slots[slot].is_ready, true);
-    pthread_mutex_lock(&pool->lock);
-    if (pool->n_sleeping)
-        pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
 }
 
 void *bq_cook_main(void *arg)
@@ -279,9 +236,6 @@ void bq_pool_collect(struct bq_pool *pool, void (*hand)(void *context, const str
                                                 .payload = cook->left_over.payload});
         }
     }
-    if (atomic_exchange(&pool->is_ring_full, false)) {
-        pthread_mutex_lock(&pool->lock);
-        pthread_cond_broadcast(&pool->wake);
-        pthread_mutex_unlock(&pool->lock);
-    }
+    if (atomic_exchange(&pool->is_ring_full, false))
+        bq_pool_wake(pool);
 }

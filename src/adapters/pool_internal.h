@@ -35,11 +35,27 @@ struct bq_ring {
     unsigned char *entries;
 };
 
+/* An open chunk of a cook, or room for one. */
 struct bq_slot {
     struct bq_unit unit;
-    bool is_used;
-    uint64_t opened, wake; /* clock; wake BQ_POOL_EVENT: when is_ready */
-    atomic_bool is_ready;  /* set by whoever brings what it waits for */
+    struct bq_slot *next;      /* vacant, or ready */
+    struct bq_slot *next_came; /* among those whose event has come */
+    uint64_t opened, wake;     /* clock */
+    unsigned timer;            /* its place in the heap */
+    int watched;               /* the descriptor in the cook's epoll, or -1 */
+    bool is_copy;              /* it is a copy of the kernel's, to be closed */
+};
+
+/* pool_wait.c. What a cook's open chunks wait for; the cook's own, but for `came`. */
+struct bq_waits {
+    unsigned open;
+    struct bq_slot *slots;
+    struct bq_slot *vacant;              /* a stack */
+    struct bq_slot *ready, **last_ready; /* first come, first served */
+    struct bq_slot **timers;             /* a heap of n_timers */
+    unsigned n_timers, n_watched;
+    int epoll, bell;                /* -1 until the first descriptor */
+    _Atomic(struct bq_slot *) came; /* pushed by whoever brings what it waits for */
 };
 
 struct bq_cook {
@@ -48,7 +64,8 @@ struct bq_cook {
     struct bq_pool *pool;
     unsigned index, level; /* level: how long its runs are now */
     double tau;            /* its time per chunk, ns */
-    struct bq_slot *slots; /* open */
+    struct bq_waits waits;
+    bool is_watching; /* the pool's lock guards it: asleep, and woken by the bell of its waits */
     unsigned n_used, most_used;
     bool is_ahead; /* bq_pool_keep_open */
     unsigned char *results;
@@ -81,13 +98,37 @@ struct bq_pool {
     _Alignas(64) _Atomic uint64_t n_open, n_open_max;
     pthread_mutex_t lock; /* guards sleeping: whoever adds work wakes those who wait for it */
     pthread_cond_t wake;
-    unsigned n_sleeping;
+    unsigned n_sleeping, n_watching; /* cooks asleep: on wake, and each on a bell of its own */
     struct bq_team team;
     struct bq_cook *cooks;
 };
 
 /* pool_lease.c. The next chunks, at most 2^level of them; false when nothing is left. */
 bool bq_pool_take(struct bq_pool *pool, unsigned level, struct bq_node *node);
+
+/* pool_wait.c */
+size_t bq_waits_memory(unsigned open);
+int bq_waits_create(struct bq_waits *waits, unsigned open);
+void bq_waits_destroy(struct bq_waits *waits);
+void bq_waits_vacate(struct bq_waits *waits, struct bq_slot *slot);
+
+/* The chunk answered BQ_UNIT_WAITS: it is ready when what its unit says has come. */
+void bq_waits_add(struct bq_waits *waits, struct bq_slot *slot, uint64_t now);
+
+/* Puts those whose wait is over on the ready list, from which the next is taken; it is not empty
+ * then. */
+void bq_waits_gather(struct bq_waits *waits);
+struct bq_slot *bq_waits_next(struct bq_waits *waits);
+
+/* Sleeps until something has come or somebody wakes the cooks, unless `is_ready` says not to. The
+ * check is made under the lock that every waker takes after its change, so no wake-up is lost. */
+void bq_waits_sleep(struct bq_cook *cook, bool (*is_ready)(struct bq_cook *));
+
+/* The same until `wake` (clock; UINT64_MAX: no limit), whatever its chunks wait for. */
+void bq_pool_sleep(struct bq_cook *cook, bool (*is_ready)(struct bq_cook *), uint64_t wake);
+
+/* Wakes every cook that sleeps. */
+void bq_pool_wake(struct bq_pool *pool);
 
 /* pool_cook.c */
 void *bq_cook_main(void *cook);

@@ -74,10 +74,7 @@ bool bq_pool_add(struct bq_pool *pool, uint64_t first, uint64_t count)
     atomic_store(&pool->has_rung, false);
     atomic_store(&lease->cursor, GENERATION(tail));
     atomic_store(&pool->tail, tail + 1);
-    pthread_mutex_lock(&pool->lock);
-    if (pool->n_sleeping)
-        pthread_cond_broadcast(&pool->wake);
-    pthread_mutex_unlock(&pool->lock);
+    bq_pool_wake(pool);
     return true;
 }
 

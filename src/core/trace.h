@@ -17,7 +17,7 @@
 #define BQ_STATES(X)                                                                               \
     X(BQ_COOKING, "cooking", 'C', '#') /* on a core */                                             \
     X(BQ_READY, "ready", 'R', '-')     /* has work, no core free */                                \
-    X(BQ_OVEN, "waiting", 'O', '.')    /* waiting: file, timer */                                  \
+    X(BQ_OVEN, "waiting", 'O', '.')    /* waiting: file, timer, network */                         \
     X(BQ_KNIFE, "lock", 'K', 'x')      /* waiting: the file library's lock */                      \
     X(BQ_PASS, "message", 'M', '>')    /* waiting: a buffer or an answer from the coordinator */
 
