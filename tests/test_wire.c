@@ -245,6 +245,7 @@ static struct bq_recipe example_recipe(void)
                           .in_type = BQ_F32,
                           .out_type = BQ_U8,
                           .acc_size = 96,
+                          .state_size = 640,
                           .schedule = {.policy = BQ_FACTORING, .block = 9},
                           .n_kitchens = 3,
                           .n_cooks = 4,
@@ -333,6 +334,7 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
     CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);
     CU_ASSERT(out.open == 2 && out.n_cooks == 4 && out.n_kitchens == 3 && out.acc_size == 96);
+    CU_ASSERT_EQUAL(out.state_size, 640);
     CU_ASSERT(out.file_bytes == 1u << 20 && out.identity[0] == 77 && out.identity[1] == UINT64_MAX);
     CU_ASSERT(out.delivery == BQ_DELIVERY_COORDINATOR && out.on_error == BQ_ON_ERROR_SKIP);
     CU_ASSERT_EQUAL(out.library_bytes, 12345);
@@ -375,7 +377,7 @@ static void impossible_recipes_are_refused(void)
 {
     static unsigned char bytes[sizeof(struct bq_recipe)];
     static struct bq_recipe r, out;
-    for (int what = 0; what < 15; what++) {
+    for (int what = 0; what < 16; what++) {
         r = example_recipe();
         switch (what) {
         case 0:
@@ -420,6 +422,9 @@ static void impossible_recipes_are_refused(void)
             break;
         case 13:
             r.layout.storage = (enum bq_storage)9;
+            break;
+        case 14:
+            r.state_size = BQ_MAX_STATE + 1;
             break;
         default:
             r.plan.space.extent[0] = r.plan.space.extent[1] = UINT64_C(1) << 40;

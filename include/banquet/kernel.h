@@ -181,8 +181,10 @@ struct bq_call {
     void *state;            /* state_size bytes, 16-byte aligned, all zero at stage 0; NULL if 0 */
     unsigned stage;         /* 0, then one more after each BQ_WAIT */
     unsigned part, n_parts; /* divisible kernels: do this share of the work */
-    uint64_t wait_ns;       /* to be set with BQ_WAIT, nanoseconds; with wait_fd the longest wait */
-    int wait_fd;       /* preset -1; a descriptor to be waited for, which stays open meanwhile */
+    uint64_t wait_ns;       /* to be set with BQ_WAIT, nanoseconds; with wait_fd the longest wait,
+                               0: without limit */
+    int wait_fd;       /* preset -1; a descriptor to be waited for, which stays open meanwhile. The
+                          call may come early: read and write without blocking */
     short wait_events; /* of wait_fd, as for poll: POLLIN, POLLOUT */
     char message[120]; /* to be set with BQ_FAIL */
 };
@@ -220,8 +222,8 @@ struct bq_kernel {
     void (*init)(const union bq_value *params, void *acc);
     /* Any thread. Never called for the same accumulator twice at once. */
     enum bq_answer (*cook)(struct bq_call *call);
-    /* Gives back what `state` of a chunk holds that will not be called again, because the run ends
-     * early. NULL: nothing. */
+    /* Gives back what `state` of a chunk holds that will not be called again: after BQ_FAIL, or
+     * because the run ends early. Never after BQ_DONE, never twice. NULL: nothing to give back. */
     void (*abandon)(void *state);
     /* into := into followed by next. Always along a tree fixed by chunk ids, so floating-point
      * sums come out the same on any number of machines; it need not be associative. */

@@ -206,6 +206,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u8(w, (uint8_t)recipe->plan.halo.border);
     bq_put_bytes(w, recipe->plan.halo.value, sizeof recipe->plan.halo.value);
     bq_put_u64(w, recipe->acc_size);
+    bq_put_u64(w, recipe->state_size);
     bq_put_u8(w, (uint8_t)recipe->schedule.policy);
     bq_put_u64(w, recipe->schedule.block);
     bq_put_u32(w, recipe->n_kitchens);
@@ -293,6 +294,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     halo.border = (enum bq_border)border;
     memcpy(halo.value, value, sizeof halo.value);
     recipe->acc_size = bq_get_u64(r);
+    recipe->state_size = bq_get_u64(r);
     unsigned policy = bq_get_u8(r);
     recipe->schedule.block = bq_get_u64(r);
     recipe->n_kitchens = bq_get_u32(r);
@@ -309,8 +311,9 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->delivery = (enum bq_delivery)delivery;
     recipe->on_error = (enum bq_on_error)on_error;
     if (r->is_bad || in_type >= BQ_N_TYPES || out_type >= BQ_N_TYPES || policy >= BQ_N_POLICIES ||
-        recipe->acc_size > BQ_MAX_ACC || recipe->n_kitchens == 0 || recipe->open == 0 ||
-        recipe->open > BQ_MAX_OPEN || recipe->n_cooks > BQ_MAX_COOKS)
+        recipe->acc_size > BQ_MAX_ACC || recipe->state_size > BQ_MAX_STATE ||
+        recipe->n_kitchens == 0 || recipe->open == 0 || recipe->open > BQ_MAX_OPEN ||
+        recipe->n_cooks > BQ_MAX_COOKS)
         return -1;
     recipe->in_type = (enum bq_type)in_type;
     recipe->out_type = (enum bq_type)out_type;

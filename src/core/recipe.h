@@ -52,7 +52,8 @@ struct bq_recipe {
     uint32_t n_beside;   /* steps that share it at the same time, this one included */
     enum bq_type in_type, out_type;
     struct bq_plan plan;
-    uint64_t acc_size; /* the kernel's own accumulator, bytes */
+    uint64_t acc_size;   /* the kernel's own accumulator, bytes */
+    uint64_t state_size; /* what it keeps of an open chunk while it waits, bytes */
     struct bq_schedule schedule;
     uint32_t n_kitchens, n_cooks, open; /* n_cooks 0: a fair share of the cores */
     bool is_team, is_bound;             /* is_bound: cooks are pinned to cores */

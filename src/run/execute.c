@@ -1,5 +1,6 @@
 /* Carrying out chunks: what a cook does from the first byte of the input to the last of the output.
  */
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,8 +19,10 @@ struct shared_call {
     const struct bq_kernel *kernel;
     struct bq_call call;
     atomic_int has_failed;
-    enum bq_answer answer; /* part 0 */
+    enum bq_answer answer; /* part 0, as the rest */
     uint64_t wait_ns;
+    int wait_fd;
+    short wait_events;
     char message[120];
 };
 
@@ -35,6 +38,8 @@ static void call_part(void *arg, unsigned part, unsigned n_parts)
     if (part == 0) {
         shared->answer = answer;
         shared->wait_ns = call.wait_ns;
+        shared->wait_fd = call.wait_fd;
+        shared->wait_events = call.wait_events;
     }
 }
 
@@ -49,15 +54,30 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
                                           .out = &bench->out_block,
                                           .acc = acc,
                                           .halo = x->recipe->plan.halo.width,
-                                          .wait_fd = -1,
-                                          .stage = bench->stage}};
+                                          .state = bench->state,
+                                          .stage = bench->stage,
+                                          .wait_fd = -1}};
+    if (bench->state && bench->stage == 0)
+        memset(bench->state, 0, (size_t)x->recipe->state_size);
+    bench->has_state = true;
     if (x->recipe->is_team)
         bq_pool_team(unit->pool, call_part, &shared);
     else
         call_part(&shared, 0, 1);
     unit->wait_ns = shared.wait_ns < LONGEST_WAIT ? shared.wait_ns : LONGEST_WAIT;
+    if (shared.wait_fd >= 0 && shared.wait_ns == 0)
+        unit->wait_ns = BQ_POOL_EVENT;
+    unit->wait_fd = shared.wait_fd;
+    unit->wait_events = shared.wait_events;
     memcpy(message, shared.message, sizeof shared.message);
     return atomic_load(&shared.has_failed) ? BQ_FAIL : shared.answer;
+}
+
+void bq_abandon(struct bq_executor *x, struct bench *bench)
+{
+    if (bench->has_state && bench->state && x->kernel->abandon)
+        x->kernel->abandon(bench->state);
+    bench->has_state = false;
 }
 
 /* -- one chunk ---------------------------------------------------------------------------- */
@@ -137,17 +157,22 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
     }
     char message[120] = "";
     enum bq_answer answer = call_kernel(x, bench, unit, recipe->acc_size ? acc : NULL, message);
-    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS)) {
+    bool is_closed = answer == BQ_WAIT && unit->wait_fd >= 0 && fcntl(unit->wait_fd, F_GETFD) < 0;
+    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS) && !is_closed) {
         bench->stage++;
         return BQ_UNIT_WAITS;
     }
-    if (answer == BQ_DONE)
+    if (answer == BQ_DONE) {
+        bench->has_state = false;
         return finish(x, bench, unit, result);
+    }
+    bq_abandon(x, bench);
     if (x->outlet)
         bq_outlet_drop(x->outlet, unit);
     message[sizeof message - 1] = 0;
     return refuse(unit,
                   message[0]          ? message
+                  : is_closed         ? "the kernel waits for a descriptor that is not open"
                   : answer == BQ_WAIT ? "the kernel waits, but its flags lack BQ_WAITS"
                                       : "the kernel gives no reason",
                   BQ_BY_KERNEL);

@@ -54,7 +54,8 @@ bool bq_executor_is_settled(struct bq_executor *executor);
 /* Makes cooks that wait for a buffer go on, without one, so that the pool can stop. */
 void bq_executor_stop(struct bq_executor *executor);
 
-/* After the pool has stopped: gives back the buffers of chunks that will not be finished. */
+/* After the pool has stopped: gives back the buffers of chunks that will not be finished, and what
+ * their kernel keeps for them. */
 void bq_executor_abandon(struct bq_executor *executor);
 
 /* After that, before the kitchen reports: finishes what it wrote by itself. */

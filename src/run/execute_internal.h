@@ -16,6 +16,8 @@ struct bench {
     struct bq_block in_block, out_block;
     bool is_fetching;     /* its input is on the way */
     unsigned stage;       /* of the kernel */
+    void *state;          /* the kernel's, of state_size bytes, or NULL */
+    bool has_state;       /* the kernel was called, and will be again */
     uint64_t begun;       /* clock: of the last call of the cook, before the kernel */
     unsigned char *stack; /* results of a run on their way up the tree */
 };
@@ -31,5 +33,9 @@ struct bq_executor {
     struct bench *benches;
     _Atomic uint64_t bytes_in, bytes_out;
 };
+
+/* execute.c. The kernel will not be called again for a chunk that it has not finished: it gives
+ * back what it keeps for it. Once, however often this is called. */
+void bq_abandon(struct bq_executor *executor, struct bench *bench);
 
 #endif

@@ -38,7 +38,8 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
     size_t result = bq_recipe_result_size(recipe);
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
-                                 stack_bytes(recipe) + sizeof(struct bench) + 4 * BQ_HEAP_EXTRA,
+                                 stack_bytes(recipe) + recipe->state_size + sizeof(struct bench) +
+                                 5 * BQ_HEAP_EXTRA,
                          .cook = in.cook + out.cook + bq_pool_memory(recipe->open, result) +
                                  2 * result, /* and merged ones, waiting to be sent */
                          .fixed = in.fixed + out.fixed};
@@ -90,6 +91,7 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     bool has_runs = bq_executor_takes_runs(x);
     bench->in = x->recipe->has_input ? bq_room(1, in_bytes(x->recipe)) : NULL;
     bench->stack = has_runs ? bq_room(1, stack_bytes(x->recipe)) : NULL;
+    bench->state = x->recipe->state_size ? bq_alloc(1, (size_t)x->recipe->state_size) : NULL;
     bench->box.rank = plan->space.rank;
     bench->in_block = (struct bq_block){.type = x->recipe->in_type,
                                         .rank = plan->space.rank,
@@ -100,7 +102,9 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     bench->out_block.extent = bench->box.extent;
     bench->out_block.type = x->recipe->out_type;
     bench->out_block.data = NULL;
-    return (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ? -1 : 0;
+    bool is_missing = (x->recipe->has_input && !bench->in) || (has_runs && !bench->stack) ||
+                      (x->recipe->state_size && !bench->state);
+    return is_missing ? -1 : 0;
 }
 
 /* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
@@ -187,6 +191,7 @@ void bq_executor_destroy(struct bq_executor *x)
     for (unsigned i = 0; i < x->n_benches; i++) {
         bq_free(x->benches[i].in);
         bq_free(x->benches[i].stack);
+        bq_free(x->benches[i].state);
     }
     bq_free(x->benches);
     bq_free(x);
@@ -206,6 +211,8 @@ void bq_executor_stop(struct bq_executor *x)
 
 void bq_executor_abandon(struct bq_executor *x)
 {
+    for (unsigned i = 0; i < x->n_benches; i++)
+        bq_abandon(x, &x->benches[i]);
     if (x->outlet)
         bq_outlet_abandon(x->outlet);
 }

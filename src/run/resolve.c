@@ -83,6 +83,10 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
         return bq_fail(err, BQ_EXIT_USAGE,
                        "kernel '%s' asks for an accumulator of %zu bytes; %u at most",
                        r->kernel->name, setup->acc_size, BQ_MAX_ACC);
+    if (setup->state_size > BQ_MAX_STATE)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "kernel '%s' keeps %zu bytes for each open chunk; %u at most",
+                       r->kernel->name, setup->state_size, BQ_MAX_STATE);
     if (!setup->has_output && setup->acc_size == 0 && (r->kernel->flags & BQ_WRITES))
         return bq_fail(
             err, BQ_EXIT_USAGE,
@@ -93,6 +97,7 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
                        "kernel '%s' cannot share a chunk among cooks; leave out `team`",
                        r->kernel->name);
     recipe->acc_size = setup->acc_size;
+    recipe->state_size = setup->state_size;
     recipe->out_type = setup->out_type;
     return 0;
 }
