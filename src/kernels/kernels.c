@@ -28,6 +28,7 @@
     X(clusters)                                                                                    \
     X(cells)                                                                                       \
     X(field)                                                                                       \
+    X(fetch)                                                                                       \
     X(spin)                                                                                        \
     X(oven)
 
