@@ -30,9 +30,9 @@ impure() # LIBRARY...: what they want and must not
     wanted "$@" | grep -vxE "$allowed"
 }
 
-foreign() # LIBRARY...: what they want and neither libc nor libm has
+foreign() # LIBRARY...: what they want and neither libc nor libm nor libcurl has
 {
-    ldd "$program" | awk '$1 ~ /^lib[cm]\.so/ || $1 ~ /ld-(linux|musl)/ {print $3 ? $3 : $1}' |
+    ldd "$program" | awk '$1 ~ /^lib(c|m|curl)\.so/ || $1 ~ /ld-(linux|musl)/ {print $3 ? $3 : $1}' |
         xargs nm -D --defined-only 2>/dev/null | awk '{sub("@.*", "", $3); print $3}' |
         sort -u >"$work/libc"
     wanted "$@" | grep -vxE "$allowed" | comm -23 - "$work/libc"
@@ -69,7 +69,7 @@ done
 
 nothing "base wants what is not pure" impure "$base"
 nothing "core wants what is not pure, or is not in base" impure "$core" "$base"
-nothing "a kernel wants more than the C library" foreign "$kernels"
+nothing "a kernel wants more than the C library and libcurl" foreign "$kernels"
 
 # It can fail.
 compiler=$(command -v cc || command -v gcc || command -v clang)
@@ -97,5 +97,5 @@ else
     echo "no compiler: what it would find was not tried"
 fi
 
-[ "$failures" -eq 0 ] && echo "pure: base, core; kernels: the C library alone"
+[ "$failures" -eq 0 ] && echo "pure: base, core; kernels: the C library and libcurl alone"
 exit $((failures > 0))

@@ -36,7 +36,7 @@
 enum { LIST, TRIES, TIMEOUT_S, MAX_BYTES };
 enum { STATUS, BYTES, HIGH, LOW, N_COLUMNS };
 
-#define PAUSE_NS 100000000u /* before the second try; doubled for each further one */
+#define PAUSE_NS 100000000u /* before the second try, half of it more or less */
 #define MOST_PAUSES 6       /* times that it is doubled: 6.4 s */
 #define PIECE 65536
 
@@ -194,6 +194,15 @@ static bool may_pass(long status)
     return status >= 500 || status == 408 || status == 425 || status == 429;
 }
 
+/* Before another try: doubled each time, and each line's own, or all that a busy server refused
+ * would come back at the same moment, to be refused again. */
+static uint64_t pause_ns(uint64_t line, unsigned tries)
+{
+    unsigned doubled = tries - 1 < MOST_PAUSES ? tries - 1 : MOST_PAUSES;
+    uint64_t pause = (uint64_t)PAUSE_NS << doubled;
+    return pause / 2 + XXH3_64bits_withSeed(&line, sizeof line, tries) % pause;
+}
+
 /* DONE: with this line. */
 static enum bq_answer go_on_with_url(struct bq_call *call, struct progress *at, const char *line)
 {
@@ -228,8 +237,7 @@ static enum bq_answer go_on_with_url(struct bq_call *call, struct progress *at, 
     at->transfer = NULL;
     if (news == FETCH_IMPOSSIBLE || ++at->tries >= (unsigned)call->params[TRIES].i)
         return fail(call, line, why);
-    unsigned doubled = at->tries - 1 < MOST_PAUSES ? at->tries - 1 : MOST_PAUSES;
-    call->wait_ns = (uint64_t)PAUSE_NS << doubled;
+    call->wait_ns = pause_ns(call->out->offset[0] + at->row, at->tries);
     return BQ_WAIT;
 }
 

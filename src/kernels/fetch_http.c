@@ -20,6 +20,7 @@ struct fetch_transfer {
     fetch_take *take;
     void *context;
     uint64_t n_bytes, max_bytes;
+    bool is_too_long;
     struct {
         curl_socket_t fd; /* CURL_SOCKET_BAD: none */
         int what;
@@ -87,8 +88,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *at)
     struct fetch_transfer *t = at;
     n *= size;
     if (n > t->max_bytes - t->n_bytes) {
-        snprintf(t->why, sizeof t->why, "more than max_bytes (%llu)",
-                 (unsigned long long)t->max_bytes);
+        t->is_too_long = true;
         return CURL_WRITEFUNC_ERROR;
     }
     t->n_bytes += n;
@@ -133,6 +133,7 @@ static void clear(struct fetch_transfer *t)
         t->sockets[i].fd = CURL_SOCKET_BAD;
     t->timer_ms = -1;
     t->n_bytes = 0;
+    t->is_too_long = false;
     t->why[0] = 0;
 }
 
@@ -240,6 +241,9 @@ static enum fetch_news finished(struct fetch_transfer *t, CURLcode code, struct 
         curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &state->status);
         return FETCH_ANSWERED;
     }
+    if (t->is_too_long) /* curl only knows that its bytes were not taken */
+        snprintf(t->why, sizeof t->why, "more than max_bytes (%llu)",
+                 (unsigned long long)t->max_bytes);
     state->why = t->why[0] ? t->why : curl_easy_strerror(code);
     return is_hopeless(code) ? FETCH_IMPOSSIBLE : FETCH_FAILED;
 }
