@@ -51,10 +51,11 @@ struct tally {
     uint64_t fetched, refused, bytes;
 };
 
-/* What is known of a line's contents so far. */
+/* A line, and what is known of its contents so far. */
 struct contents {
     XXH3_state_t hash;
     uint64_t n;
+    char line[FETCH_LINE];
 };
 
 /* Of an open chunk. */
@@ -63,6 +64,7 @@ struct progress {
     unsigned tries; /* of it, that have failed */
     struct contents *contents;
     struct fetch_transfer *transfer; /* NULL: to be begun */
+    bool has_line;                   /* contents has the line of this row */
 };
 
 static int prepare(struct bq_setup *setup)
@@ -243,11 +245,12 @@ static enum bq_answer go_on_with_url(struct bq_call *call, struct progress *at, 
 
 static enum bq_answer go_on(struct bq_call *call, struct progress *at)
 {
-    char line[FETCH_LINE];
-    if (fetch_list_line(call->params[LIST].text, call->space->extent[0],
-                        call->out->offset[0] + at->row, line, call->message,
-                        sizeof call->message) < 0)
+    char *line = at->contents->line;
+    if (!at->has_line && fetch_list_line(call->params[LIST].text, call->space->extent[0],
+                                         call->out->offset[0] + at->row, line, call->message,
+                                         sizeof call->message) < 0)
         return BQ_FAIL;
+    at->has_line = true;
     if (is_url(line))
         return go_on_with_url(call, at, line);
     const char *why = read_file(line, (uint64_t)call->params[MAX_BYTES].i, at->contents);
@@ -269,6 +272,7 @@ static enum bq_answer cook(struct bq_call *call)
         if (answer != BQ_DONE)
             return answer;
         at->tries = 0;
+        at->has_line = false;
     }
     clear(at);
     return BQ_DONE;
