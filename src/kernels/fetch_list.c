@@ -81,10 +81,8 @@ static int scan(struct list *list, char *why, size_t size)
                        *stop = newline ? newline : end;
             has_nul |= memchr(p, 0, (size_t)(stop - p)) != NULL;
             uint64_t here = at + (uint64_t)(stop - piece);
-            const char *what =
-                has_nul || here - begin >= FETCH_LINE ? fault(here - begin, has_nul) : NULL;
-            if (newline && !what)
-                what = fault(here - begin, has_nul);
+            bool is_known = newline || has_nul || here - begin >= FETCH_LINE;
+            const char *what = is_known ? fault(here - begin, has_nul) : NULL;
             if (what)
                 return complain_at(why, size, list->path, line, what);
             p = stop + 1;
@@ -99,6 +97,9 @@ static int scan(struct list *list, char *why, size_t size)
     if (n < 0)
         return complain(why, size, list->path, strerror(errno));
     if (at > begin) { /* the last line has no end */
+        const char *what = fault(at - begin, has_nul);
+        if (what)
+            return complain_at(why, size, list->path, line, what);
         if (!remember(list, line++, begin))
             return complain(why, size, list->path, no_memory);
     }
