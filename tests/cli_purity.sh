@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 
 # Memory, strings, and numbers to and from text (with what hardening and C23 make of them). The heap's
 # three are bq_alloc's; __errno_location is for strtod.
-allowed='aligned_alloc|free|malloc|calloc|realloc'
+allowed='aligned_alloc|free|malloc|calloc|realloc|mallopt'
 allowed+='|mem(cpy|move|set|cmp|chr)|str(len|nlen|cmp|ncmp|chr|rchr|str|spn|cspn|pbrk|ncat|cat|cpy|ncpy)'
 allowed+='|__mem(cpy|move|set)_chk|__str(ncat|cat|cpy|ncpy)_chk|stpcpy|bcmp'
 allowed+='|v?snprintf|__v?snprintf_chk|(__isoc23_)?strto(d|l|ul|ll|ull)'
