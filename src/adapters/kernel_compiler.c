@@ -90,7 +90,7 @@ static int compile(const char *source, const char *folder, const char *include,
     for (size_t i = 0; i < sizeof rest / sizeof *rest; i++)
         bq_words_add(words, rest[i]);
     clock_gettime(CLOCK_REALTIME, &since);
-    int status = bq_words_run(words, false, err);
+    int status = bq_words_run(words, BQ_TO_STDERR, err);
     if (status < 0)
         return bq_fail_in(err, "%s has to be compiled (`CC` names the compiler)", source);
     if (status > 0)

@@ -29,8 +29,12 @@ void bq_words_free(struct bq_words *words);
 /* The compiler and the flags that every kernel is compiled with. */
 int bq_compiler_words(struct bq_words *words, struct bq_error *err);
 
+/* Where what a command writes goes: as it is; all of it to our stderr, as stdout is for results; or
+ * to nobody. */
+enum bq_words_to { BQ_TO_BOTH, BQ_TO_STDERR, BQ_TO_NOBODY };
+
 /* Runs it: its exit status (128 + the signal that ended it), or -1 with err when it cannot be
- * started. is_silent: what it says is not shown. */
-int bq_words_run(struct bq_words *words, bool is_silent, struct bq_error *err);
+ * started. */
+int bq_words_run(struct bq_words *words, enum bq_words_to to, struct bq_error *err);
 
 #endif

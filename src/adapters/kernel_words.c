@@ -40,7 +40,7 @@ void bq_words_free(struct bq_words *words)
     *words = (struct bq_words){0};
 }
 
-int bq_words_run(struct bq_words *words, bool is_silent, struct bq_error *err)
+int bq_words_run(struct bq_words *words, enum bq_words_to to, struct bq_error *err)
 {
     extern char **environ;
     posix_spawn_file_actions_t actions;
@@ -54,13 +54,10 @@ int bq_words_run(struct bq_words *words, bool is_silent, struct bq_error *err)
     if (rc)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-    /* stdout is for results. */
-    if (is_silent) {
-        posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-        posix_spawn_file_actions_adddup2(&actions, STDOUT_FILENO, STDERR_FILENO);
-    } else {
+    if (to == BQ_TO_NOBODY)
+        posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (to != BQ_TO_BOTH)
         posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-    }
     rc = posix_spawnp(&child, words->list[0], &actions, NULL, words->list, environ);
     posix_spawn_file_actions_destroy(&actions);
     if (rc)
