@@ -325,6 +325,8 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT_EQUAL(get_recipe(bytes, n, &out), 0);
     CU_ASSERT(put_recipe(&out, again, sizeof again) == n && memcmp(bytes, again, n) == 0);
     CHECK_TEXT(out.kernel, in.kernel);
+    CHECK_TEXT(out.library, in.library);
+    CU_ASSERT_EQUAL(memcmp(&out.library_hash, &in.library_hash, sizeof out.library_hash), 0);
     CHECK_TEXT(out.file, in.file);
     CHECK_TEXT(out.dataset, in.dataset);
     CU_ASSERT(out.plan.n_chunks == in.plan.n_chunks && out.plan.grid[2] == 4);
