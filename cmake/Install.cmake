@@ -5,7 +5,7 @@ add_library(banquet_library STATIC)
 set_target_properties(banquet_library PROPERTIES OUTPUT_NAME banquet EXPORT_NAME banquet
                       LINKER_LANGUAGE C)
 set(room_objects)
-foreach(room base core adapters run kernels cli)
+foreach(room base core adapters run kernels check cli)
   list(APPEND room_objects $<TARGET_OBJECTS:bq_${room}_objects>)
 endforeach()
 target_sources(banquet_library PRIVATE ${room_objects})

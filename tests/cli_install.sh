@@ -6,6 +6,10 @@ build=$(dirname "$banquet")
 check "install" cmake --install "$build" --prefix "$folder/usr"
 check "the installed program runs" usr/bin/banquet --version
 check "the man page is there" test -s usr/share/man/man1/banquet.1
+export XDG_CACHE_HOME=$folder/cache
+check "it makes a kernel" usr/bin/banquet kernel new own
+check "for which the installed header is enough" cc -shared -fPIC -I usr/include -o own.so own.c
+check "and which it tries out" usr/bin/banquet kernel check ./own.so --rounds 5
 cp "$root/docs/invert.c" mine.c
 pc=$(dirname "$(find "$folder/usr" -name banquet.pc)")
 sanitize=$(sed -n 's/^BANQUET_SANITIZE:STRING=//p' "$build/CMakeCache.txt")
@@ -15,6 +19,8 @@ check "data" ./mine make photo photo.h5 --size 64x64 --quiet
 printf 'kernel: invert\ninput: photo.h5:/photo\noutput: inv.h5:/photo\n' >job.yaml
 refused 2 "it inverts uint8, not float32" bash -c "./mine make field field.h5 --size 1x9x9 --quiet >/dev/null && ./mine run job.yaml --input field.h5:/field --output o.h5:/o"
 check "one's own kernel runs" ./mine run job.yaml --quiet
+printf 'kernel: ./own.c\ninput: photo.h5:/photo\n' >own.yaml
+check "and a file's, in the same program" ./mine run own.yaml --quiet
 check "in kitchens too" ./mine run job.yaml --quiet --force -n 3
 check "it is listed" bash -c "./mine kernels invert | grep -q negative"
 cat >CMakeLists.txt <<'END'

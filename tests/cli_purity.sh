@@ -59,7 +59,7 @@ something() # TEXT WANT COMMAND...: the command must find exactly this
     fi
 }
 
-base=$folder/libbq_base.a core=$folder/libbq_core.a kernels=$folder/libbq_kernels.a
+base=$folder/libbq_base.a core=$folder/libbq_core.a kernels=$folder/libbq_kernels.a check=$folder/libbq_check.a
 for library in "$base" "$core" "$kernels"; do
     if ! nm --defined-only "$library" 2>/dev/null | grep -q ' [A-Z] bq_'; then
         echo "FAILED: $library is not there, or has nothing in it"
@@ -70,6 +70,7 @@ done
 nothing "base wants what is not pure" impure "$base"
 nothing "core wants what is not pure, or is not in base" impure "$core" "$base"
 nothing "a kernel wants more than the C library and libcurl" foreign "$kernels"
+nothing "what checks kernels wants more than the C library" foreign "$check"
 
 # It can fail.
 compiler=$(command -v cc || command -v gcc || command -v clang)

@@ -230,6 +230,8 @@ static void a_hostile_count_of_nodes_ends_with_the_bytes(void)
 static struct bq_recipe example_recipe(void)
 {
     struct bq_recipe r = {.kernel = "stats",
+                          .library = "/home/me/.cache/banquet/kernels/mine-00ff.so",
+                          .library_hash = {{1, 2, 3, 253, 254, 255}},
                           .n_params = 5,
                           .kinds = {BQ_INT, BQ_REAL, BQ_TEXT, BQ_LIST, BQ_LIST},
                           .has_input = true,
@@ -324,6 +326,8 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT_EQUAL(get_recipe(bytes, n, &out), 0);
     CU_ASSERT(put_recipe(&out, again, sizeof again) == n && memcmp(bytes, again, n) == 0);
     CHECK_TEXT(out.kernel, in.kernel);
+    CHECK_TEXT(out.library, in.library);
+    CU_ASSERT_EQUAL(memcmp(&out.library_hash, &in.library_hash, sizeof out.library_hash), 0);
     CHECK_TEXT(out.file, in.file);
     CHECK_TEXT(out.dataset, in.dataset);
     CU_ASSERT(out.plan.n_chunks == in.plan.n_chunks && out.plan.grid[2] == 4);
@@ -355,6 +359,7 @@ static void the_longest_recipe_fits_the_message_of_a_step(void)
     static struct bq_recipe r;
     r = example_recipe();
     memset(r.kernel, 'k', sizeof r.kernel - 1);
+    memset(r.library, 'l', sizeof r.library - 1);
     memset(r.file, 'f', sizeof r.file - 1);
     memset(r.dataset, 'd', sizeof r.dataset - 1);
     memset(r.output.work, 'w', sizeof r.output.work - 1);
@@ -434,7 +439,8 @@ static void impossible_recipes_are_refused(void)
     }
     r = example_recipe();
     size_t n = put_recipe(&r, bytes, sizeof bytes);
-    memset(bytes + 4 + strlen(r.kernel), 0xff, 4); /* n_params */
+    size_t names = 4 + strlen(r.kernel) + 4 + strlen(r.library) + sizeof r.library_hash;
+    memset(bytes + names, 0xff, 4); /* n_params */
     CU_ASSERT_EQUAL(get_recipe(bytes, n, &out), -1);
     memset(bytes, 0xff, 4); /* length of the kernel's name */
     CU_ASSERT_EQUAL(get_recipe(bytes, n, &out), -1);

@@ -209,7 +209,7 @@ enum bq_kernel_flag {
 };
 
 struct bq_kernel {
-    uint32_t abi; /* BQ_KERNEL_ABI */
+    uint32_t abi; /* BQ_KERNEL_ABI; in every version the first four bytes */
     uint32_t flags;
     const char *name;
     const char *summary; /* one line */
@@ -231,6 +231,20 @@ struct bq_kernel {
     /* Reports a finished accumulator. */
     void (*present)(const union bq_value *params, const void *acc, struct bq_sink *sink);
 };
+
+/* How a file of its own offers a kernel, so that a job can name it (`kernel: ./mine.c`, or
+ * `./libmine.so:mine`): as a constant called bq_kernel_NAME, whose .name is NAME.
+ *
+ *     BQ_KERNEL(mine) = {.abi = BQ_KERNEL_ABI, .name = "mine", .flags = .., .cook = cook};
+ */
+#if defined(__GNUC__)
+#define BQ_EXPORT __attribute__((visibility("default")))
+#else
+#define BQ_EXPORT
+#endif
+#define BQ_KERNEL(id)                                                                              \
+    BQ_EXPORT extern const struct bq_kernel bq_kernel_##id;                                        \
+    const struct bq_kernel bq_kernel_##id
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,7 @@
 #include "adapters/job_file.h"
 
 #include "adapters/job_field.h"
+#include "adapters/own_kernel.h"
 #include "base/heap.h"
 #include "base/hint.h"
 #include "core/graph.h"
@@ -13,6 +14,7 @@
 
 struct reader {
     struct bq_yaml *yaml;
+    struct bq_job *job; /* holds the libraries of own kernels */
     const struct bq_kernel *const *kernels;
     const char **kernel_names;
     size_t n_kernels;
@@ -41,8 +43,10 @@ static int keys_check(const struct reader *reader, const struct bq_yaml_pair *pa
     return 0;
 }
 
+/* origin: set for a kernel of the user's own, else left alone. */
 static const struct bq_kernel *kernel_find(const struct reader *reader,
-                                           const struct bq_yaml_pair *pair, struct bq_error *err)
+                                           const struct bq_yaml_pair *pair,
+                                           const struct bq_origin **origin, struct bq_error *err)
 {
     char quote[BQ_QUOTE], hint[MAX_HINT];
     if (pair->value.kind != BQ_YAML_TEXT || bq_yaml_is_empty(&pair->value)) {
@@ -52,6 +56,12 @@ static const struct bq_kernel *kernel_find(const struct reader *reader,
     const char *name = bq_yaml_text(reader->yaml, &pair->value, err);
     if (!name)
         return NULL;
+    if (bq_own_kernel_is_meant(name)) {
+        const struct bq_kernel *own = bq_own_kernel_take(reader->job, name, origin, err);
+        if (!own)
+            bq_yaml_at(reader->yaml, pair->line, err);
+        return own;
+    }
     for (size_t i = 0; i < reader->n_kernels; i++) {
         if (strcmp(reader->kernel_names[i], name) == 0)
             return reader->kernels[i];
@@ -74,10 +84,12 @@ static int step_read(const struct reader *reader, struct bq_step *step, size_t i
         bq_fail(err, BQ_EXIT_USAGE, "step %zu has no kernel; write 'kernel: NAME'", i + 1);
         return bq_yaml_at(reader->yaml, line, err);
     }
-    const struct bq_kernel *found = kernel_find(reader, kernel, err);
+    const struct bq_origin *origin = NULL;
+    const struct bq_kernel *found = kernel_find(reader, kernel, &origin, err);
     if (!found)
         return -1;
     bq_step_start(step, found);
+    step->origin = origin;
     step->kernel_line = kernel->line;
     snprintf(name, sizeof name, "step %zu", i + 1);
     if (bq_step_set(step, "name", name, line, err))
@@ -255,6 +267,7 @@ struct bq_job *bq_job_read(const char *path, const struct bq_kernel *const *kern
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         goto out;
     }
+    reader.job = job;
     for (size_t i = 0; i < n_kernels; i++)
         reader.kernel_names[i] = kernels[i]->name;
     struct bq_graph graph;

@@ -21,6 +21,7 @@ int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_kernel(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_demo(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_view(int argc, char **argv, const struct bq_cli *cli);
 

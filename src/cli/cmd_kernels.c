@@ -1,9 +1,10 @@
-/* banquet kernels [NAME]: what is built in. */
+/* banquet kernels [NAME]: what is built in, or in a file of the user's own. */
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "adapters/own_kernel.h"
 #include "base/hint.h"
 #include "cli/cli.h"
 
@@ -69,15 +70,37 @@ static void print_kernel(const struct bq_kernel *k)
     printf("\n");
 }
 
+/* Those of a file, or the one that is named. */
+static int print_own(const char *text)
+{
+    struct bq_error err = {0};
+    const struct bq_kernel *kernel = NULL;
+    struct bq_library *library = bq_own_kernel_list(text, &kernel, &err);
+    int code = library ? BQ_EXIT_OK : bq_cli_complain(&err);
+    if (kernel)
+        print_kernel(kernel);
+    for (size_t i = 0; library && !kernel && i < bq_library_n_kernels(library); i++) {
+        const struct bq_kernel *k = bq_library_kernel(library, bq_library_name(library, i), &err);
+        if (k)
+            print_kernel(k);
+        else
+            code = bq_cli_complain(&err);
+    }
+    bq_library_close(library);
+    return code;
+}
+
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli)
 {
     static const struct argp argp = {.parser = parse,
-                                     .args_doc = "[NAME]",
+                                     .args_doc = "[NAME|FILE.c|FILE.so[:NAME]]",
                                      .doc = "List the kernels: parameter, kind, default, unit."};
     const char *name = NULL;
     int code = bq_cli_parse(&argp, argc, argv, &name, cli);
     if (code)
         return code;
+    if (name && bq_own_kernel_is_meant(name))
+        return print_own(name);
     const char *names[64];
     char hint[400], quote[BQ_QUOTE];
     size_t n = 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapters/own_kernel.h"
 #include "base/heap.h"
 #include "base/hint.h"
 #include "base/text.h"
@@ -115,13 +116,42 @@ static int set_rest(struct make *m, struct bq_step *step, struct bq_error *err)
     return 0;
 }
 
+/* A job of a kernel in a file. */
+static struct bq_job *start_own(const char *text, struct bq_error *err)
+{
+    const struct bq_origin *origin;
+    struct bq_job holder = {0};
+    const struct bq_kernel *kernel = bq_own_kernel_take(&holder, text, &origin, err);
+    struct bq_job *job = NULL;
+    if (kernel && !(kernel->flags & BQ_WRITES))
+        bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' writes nothing", kernel->name);
+    else if (kernel)
+        job = bq_job_create(kernel, err);
+    if (job) {
+        job->held = holder.held;
+        job->release = holder.release;
+        job->steps[0].origin = origin;
+    } else if (kernel) {
+        holder.release(holder.held);
+    }
+    return job;
+}
+
+static struct bq_job *start(const struct make *m, struct bq_error *err)
+{
+    if (bq_own_kernel_is_meant(m->kernel))
+        return start_own(m->kernel, err);
+    const struct bq_kernel *kernel = find_maker(m, err);
+    return kernel ? bq_job_create(kernel, err) : NULL;
+}
+
 static struct bq_job *make_job(void *context, struct bq_error *err)
 {
     struct make *m = context;
-    const struct bq_kernel *kernel = find_maker(m, err);
-    struct bq_job *job = kernel ? bq_job_create(kernel, err) : NULL;
+    struct bq_job *job = start(m, err);
     if (!job)
         return NULL;
+    const struct bq_kernel *kernel = job->steps[0].kernel;
     /* FILE alone means FILE:/kernel. */
     char place[2200];
     const char *colon = strstr(m->file, ":/");

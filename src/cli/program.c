@@ -23,7 +23,8 @@ static const struct command commands[] = {
     {"plan", bq_cmd_plan, "a dry run: chunks, bytes, memory, leases; writes nothing"},
     {"make", bq_cmd_make, "make a dataset, in parallel, from a seed"},
     {"view", bq_cmd_view, "2-D datasets as a picture, side by side"},
-    {"kernels", bq_cmd_kernels, "what is built in, with parameters, units and defaults"},
+    {"kernels", bq_cmd_kernels, "what is built in, or in ./mine.c: parameters, units, defaults"},
+    {"kernel", bq_cmd_kernel, "a kernel of your own, `kernel: ./mine.c`: new, check"},
     {"demo", bq_cmd_demo, "concurrency and parallelism in one picture (simulated waits)"},
 };
 #define N_COMMANDS (sizeof commands / sizeof *commands)

@@ -51,6 +51,8 @@ void bq_job_destroy(struct bq_job *job)
     bq_free(job->steps);
     bq_free(job->loops);
     bq_free(job->file);
+    if (job->release)
+        job->release(job->held);
     bq_free(job);
 }
 

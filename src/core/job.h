@@ -61,9 +61,20 @@ struct bq_use {
     int line;
 };
 
+struct bq_hash {
+    uint8_t bytes[16];
+};
+
+/* The library that a kernel of the user's own comes from. */
+struct bq_origin {
+    const char *path;    /* absolute */
+    struct bq_hash hash; /* of its contents */
+};
+
 struct bq_step {
     char *name;                           /* never NULL: "step 1" when the job gives none */
-    const struct bq_kernel *kernel;       /* static, not owned */
+    const struct bq_kernel *kernel;       /* static, or held by the job; not owned */
+    const struct bq_origin *origin;       /* NULL: the kernel is part of the program */
     union bq_value params[BQ_MAX_PARAMS]; /* every one set: given or standard */
     void *owned[BQ_MAX_PARAMS];           /* memory of texts and lists that were given, or NULL */
     int param_line[BQ_MAX_PARAMS];        /* 0 when not given in the file */
@@ -93,6 +104,9 @@ struct bq_job {
     struct bq_step *steps;
     size_t n_loops;
     struct bq_loop *loops; /* NULL when there are none */
+    /* The libraries that kernels come from, and how to let go of them when the job is destroyed. */
+    void *held;
+    void (*release)(void *held);
 };
 
 /* What the command line changes in a job. schedule, cooks, open and memory go to all steps; the

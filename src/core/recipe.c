@@ -186,6 +186,8 @@ size_t bq_recipe_bytes(const struct bq_recipe *recipe)
 void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
 {
     bq_put_text(w, recipe->kernel);
+    bq_put_text(w, recipe->library);
+    bq_put_bytes(w, recipe->library_hash.bytes, sizeof recipe->library_hash.bytes);
     put_params(w, recipe);
     bq_put_u8(w, recipe->has_input);
     bq_put_u8(w, recipe->is_handed_over);
@@ -266,6 +268,11 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
 {
     *recipe = (struct bq_recipe){0};
     bq_get_text(r, recipe->kernel, sizeof recipe->kernel);
+    bq_get_text(r, recipe->library, sizeof recipe->library);
+    const void *hash = bq_get_bytes(r, sizeof recipe->library_hash.bytes);
+    if (!hash)
+        return -1;
+    memcpy(recipe->library_hash.bytes, hash, sizeof recipe->library_hash.bytes);
     if (get_params(r, recipe) < 0)
         return -1;
     recipe->has_input = bq_get_u8(r) != 0;

@@ -28,6 +28,8 @@ enum bq_output_how {
 
 struct bq_recipe {
     char kernel[48];
+    char library[BQ_MAX_PATH]; /* that it comes from; "": it is part of the program */
+    struct bq_hash library_hash;
     uint32_t n_params;
     uint8_t kinds[BQ_MAX_PARAMS]; /* enum bq_param_kind */
     union bq_value params[BQ_MAX_PARAMS];

@@ -4,6 +4,7 @@
 #define BQ_RUN_KITCHEN_INTERNAL_H
 
 #include "adapters/affinity.h"
+#include "adapters/kernel_library.h"
 #include "adapters/pool.h"
 #include "core/lookahead.h"
 #include "core/wire.h"
@@ -35,6 +36,7 @@ struct station {
     struct station *next;
     uint32_t step, index, n_cooks;
     struct bq_recipe recipe;
+    struct bq_library *library; /* of a kernel of the user's own, or NULL */
     struct bq_executor *executor;
     struct bq_pool *pool; /* NULL: it was refused */
     struct bq_merge merge;

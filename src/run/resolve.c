@@ -87,6 +87,9 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
         return bq_fail(err, BQ_EXIT_USAGE,
                        "kernel '%s' keeps %zu bytes for each open chunk; %u at most",
                        r->kernel->name, setup->state_size, BQ_MAX_STATE);
+    if (setup->acc_size && (!r->kernel->combine || !r->kernel->present))
+        return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s' accumulates, but has no %s",
+                       r->kernel->name, r->kernel->combine ? "present" : "combine");
     if (!setup->has_output && setup->acc_size == 0 && (r->kernel->flags & BQ_WRITES))
         return bq_fail(
             err, BQ_EXIT_USAGE,
@@ -212,6 +215,11 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     struct bq_recipe *recipe = &r->recipe;
     struct bq_setup setup;
     snprintf(recipe->kernel, sizeof recipe->kernel, "%s", step->kernel->name);
+    if (step->origin) {
+        if (set_path(recipe->library, step->origin->path, err) < 0)
+            return fail_at(err, job, step->kernel_line);
+        recipe->library_hash = step->origin->hash;
+    }
     recipe->n_params = (uint32_t)step->kernel->n_params;
     memcpy(recipe->params, step->params, recipe->n_params * sizeof *step->params);
     for (uint32_t i = 0; i < recipe->n_params; i++)

@@ -234,5 +234,6 @@ void station_destroy(struct station *s)
 {
     clean_up(s);
     bq_recipe_free(&s->recipe);
+    bq_library_close(s->library); /* last: nobody may be in the kernel any more */
     bq_free(s);
 }

@@ -85,9 +85,24 @@ static bool has_params(const struct bq_kernel *kernel, const struct bq_recipe *r
     return is_same;
 }
 
+/* A kernel of the user's own: the coordinator's file must be here, and be the same. */
+static const struct bq_kernel *find_own(struct station *s, struct bq_error *why)
+{
+    s->library = bq_library_open(s->recipe.library, &s->recipe.library_hash, why);
+    if (s->library)
+        return bq_library_kernel(s->library, s->recipe.kernel, why);
+    bq_fail_in(why, "this kitchen cannot use the kernel's library: put it (of a .c: the cache, "
+                    "XDG_CACHE_HOME) where all machines see it");
+    return NULL;
+}
+
 int station_ready(struct station *s, struct bq_error *why, uint64_t epoch)
 {
-    const struct bq_kernel *kernel = bq_registry_find(s->kitchen->registry, s->recipe.kernel);
+    const struct bq_kernel *kernel = s->recipe.library[0]
+                                         ? find_own(s, why)
+                                         : bq_registry_find(s->kitchen->registry, s->recipe.kernel);
+    if (!kernel && s->recipe.library[0])
+        return -1;
     if (!kernel || !has_params(kernel, &s->recipe))
         return bq_fail(
             why, BQ_EXIT_FAILED,
