@@ -29,7 +29,8 @@ struct bq_input_info {
 };
 
 /* Opens for reading. Errors (exit 2): file missing or not HDF5, dataset missing (with the nearest
- * name that is there), not numeric, more than BQ_MAX_RANK dimensions. */
+ * name that is there), not numeric, more than BQ_MAX_RANK dimensions, a virtual dataset whose
+ * source is missing. */
 struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err);
 const struct bq_input_info *bq_input_info(const struct bq_input *input);
 
@@ -50,6 +51,12 @@ int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t
 enum bq_fetch { BQ_FETCHED, BQ_FETCH_WOULD_WAIT, BQ_FETCH_FAILED };
 enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block, bool may_wait,
                              struct bq_stored *stored, void *data, struct bq_error *err);
+
+/* Whether a path is of a file that it is read from: the one that was named, or one behind a link,
+ * a source of a virtual dataset, a raw file. By device and inode. _in: whether one of them lies in
+ * that folder. */
+bool bq_input_reads(const struct bq_input *input, const char *path);
+bool bq_input_reads_in(const struct bq_input *input, const char *folder);
 
 /* What tells this file from another with the same name on another machine: its size, its time and
  * samples of its contents, hashed. */

@@ -60,7 +60,7 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is a folder; name a file in it", name);
         if (!S_ISREG(st.st_mode))
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a regular file; it is left alone", name);
-        if (not_this && st.st_dev == not_this->device && st.st_ino == not_this->inode)
+        if (not_this && bq_input_reads(not_this, name))
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is the input; write to another file", name);
     }
     if (!force && lstat(name, &st) == 0)
