@@ -145,7 +145,8 @@ static int check(struct make *m)
     struct bq_error err = {0};
     struct bq_resolved resolved;
     struct bq_job *job = make_job(m, &err);
-    if (!job || bq_resolve(&resolved, job, &job->steps[0], 1, m->exec.force, &err) < 0) {
+    if (!job || bq_cli_check_files(m->exec.json, job, &err) < 0 ||
+        bq_resolve(&resolved, job, &job->steps[0], 1, m->exec.force, &err) < 0) {
         bq_job_destroy(job);
         return bq_cli_complain(&err);
     }

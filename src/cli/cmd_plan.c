@@ -169,7 +169,7 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
     if (!job)
         return bq_cli_complain(&err);
     struct bq_graph graph;
-    if (bq_graph_make(&graph, job, &err) < 0)
+    if (bq_graph_make(&graph, job, &err) < 0 || bq_cli_check_files(NULL, job, &err) < 0)
         code = bq_cli_complain(&err);
     for (size_t at = 0; at < job->n_steps && code == 0; at++) {
         size_t i = graph.order[at];
