@@ -5,6 +5,8 @@
 
 #include "core/graph.h"
 #include "core/number.h"
+#include "base/text.h"
+#include "run/execute.h"
 #include "run/registry.h"
 #include "run/settle.h"
 
@@ -193,6 +195,21 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     return 0;
 }
 
+/* Memory that is too little for one cook with the least in progress is better refused before a
+ * kitchen does. */
+static int check_memory(const struct bq_recipe *recipe, int line, struct bq_error *err)
+{
+    uint64_t least = bq_executor_taken() + bq_executor_memory(recipe, 1, recipe->open);
+    char a[64];
+    if (!recipe->memory || recipe->memory >= least)
+        return 0;
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s of %s is too little: one cook and the program need %llu MiB; give it more, "
+                   "or choose a smaller `chunk`",
+                   line ? "memory" : "--memory", bq_text_bytes(recipe->memory, a, sizeof a),
+                   (unsigned long long)(least >> 20) + 1);
+}
+
 int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
                uint32_t n_kitchens, bool force, struct bq_error *err)
 {
@@ -230,6 +247,9 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         if (bq_settle_output(r, step, force, err) < 0 || bq_output_check(&r->output, err) < 0)
             goto failed;
     }
+    line = step->memory_line;
+    if (check_memory(recipe, line, err) < 0)
+        goto failed;
     return 0;
 
 failed:
