@@ -75,6 +75,7 @@ struct bq_output {
     const char *path;                   /* "/photo", inside where */
     hid_t file, dataset, space, memory; /* memory: a predefined type, not to be released */
     bool is_scalar;
+    bool joins; /* shards, that are there under their name when it gets its own */
     struct bq_space extent;
     enum bq_output_how how;
     struct bq_layout layout;
@@ -236,6 +237,14 @@ int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, co
  * is there. */
 int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
                     struct bq_error *err);
+
+/* -- store_shards.c ----------------------------------------------------------------------- */
+
+/* Whether a file that exists joins the shards in its folder "FILE.d". Takes the lock. */
+bool store_has_shards(const char *file);
+
+/* Removes what is ours of that folder, and the folder when it is then empty. */
+void store_remove_shards(const char *file);
 
 /* -- store_work.c: wants no lock ---------------------------------------------------------- */
 
