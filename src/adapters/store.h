@@ -24,6 +24,7 @@ struct bq_input_info {
     char stored[96];        /* for people: "float32 big-endian, shuffle + deflate 4" */
     uint64_t library_bytes; /* of memory, when only the library can read it */
     bool is_scalar, is_compressed;
+    bool has_checksum; /* fletcher32 */
     char by_library[80];                /* why only the HDF5 library can read it; "": cooks can */
     uint64_t file_bytes, file_mtime_ns; /* to see whether two kitchens open the same file */
 };
@@ -150,7 +151,8 @@ void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size);
 int bq_output_note(struct bq_output *output, const char *name, const char *text,
                    struct bq_error *err);
 
-/* Closes, syncs, gives the mode that the umask allows, renames to the final name. The output is
+/* Closes, syncs, gives the mode that the umask allows or that of the file that is replaced, renames
+ * to the final name. Shards that belonged to a file which is replaced go with it. The output is
  * destroyed whether that works or not. */
 int bq_output_commit(struct bq_output *output, struct bq_error *err);
 void bq_output_discard(struct bq_output *output);
