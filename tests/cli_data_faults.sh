@@ -126,6 +126,8 @@ import h5py, numpy
 a, b = h5py.File("in.h5")["z"][...], h5py.File("out.h5")["z"][...]
 a[256:384, 1024:1536] = -1
 print(numpy.array_equal(a, b))')" True
+    same "the output says which ($more)" "$($python -c 'import h5py; print(h5py.File("out.h5")["z"].attrs["banquet_incomplete"])')" \
+        "1 chunk was given up and holds the fill value: 18 at (256, 1024)"
     rm -rf out.h5 out.h5.d
 done
 
