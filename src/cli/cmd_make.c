@@ -85,6 +85,13 @@ static int set_size(struct bq_step *step, const char *text, struct bq_error *err
         }
         n++;
     }
+    if (rank < 0) {
+        char quote[BQ_QUOTE];
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "--size must be at most %d extents, whole numbers of at least 1 such as "
+                       "8192x8192, not %s",
+                       BQ_MAX_RANK, bq_quote(text, quote, sizeof quote));
+    }
     if (rank != n)
         return bq_fail(err, BQ_EXIT_USAGE, "--size %s: '%s' has %d dimension%s, as in --size %s",
                        text, step->kernel->name, n, n == 1 ? "" : "s",

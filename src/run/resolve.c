@@ -154,6 +154,14 @@ static int check_whole(const struct bq_plan *plan, const struct bq_setup *setup,
     return 0;
 }
 
+/* Says where the chunk's shape was given: in the job or on the command line. */
+static int fail_chunk(struct bq_error *err, const struct bq_job *job, const struct bq_step *step)
+{
+    if (step->chunk_rank && step->chunk_line == 0)
+        return bq_fail_in(err, "--chunk");
+    return fail_at(err, job, step->chunk_line);
+}
+
 static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
                const struct bq_setup *setup, struct bq_error *err)
 {
@@ -166,9 +174,11 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         recipe->has_input ? &bq_input_info(r->input)->chunk : &setup->chunk;
     int rc;
     if (step->chunk_rank && step->chunk_rank != setup->space.rank) {
-        bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extents, the dataset has %d dimension%s",
-                step->chunk_rank, setup->space.rank, setup->space.rank == 1 ? "" : "s");
-        return fail_at(err, job, step->chunk_line);
+        bool is_scalar = r->input && bq_input_info(r->input)->is_scalar;
+        int rank = is_scalar ? 0 : setup->space.rank;
+        bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extent%s, the dataset has %d dimension%s",
+                step->chunk_rank, step->chunk_rank == 1 ? "" : "s", rank, rank == 1 ? "" : "s");
+        return fail_chunk(err, job, step);
     }
     if (step->chunk_rank)
         rc = bq_plan_make(plan, &setup->space, step->chunk, err);
@@ -182,7 +192,7 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         rc = bq_fail(err, BQ_EXIT_USAGE, "%llu chunks; at most 2^39: choose a larger `chunk`",
                      (unsigned long long)plan->n_chunks);
     if (rc < 0)
-        return fail_at(err, job, step->chunk_line);
+        return fail_chunk(err, job, step);
     if (set_halo(r, step, setup, err) < 0)
         return fail_at(err, job, step->border_line ? step->border_line : step->kernel_line);
     bool has_bytes = recipe->has_input || step->output.file;
@@ -190,7 +200,7 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         bq_fail(err, BQ_EXIT_USAGE,
                 "a chunk would have %llu elements; 2^27 at most: choose a smaller `chunk`",
                 (unsigned long long)plan->max_window);
-        return fail_at(err, job, step->chunk_line);
+        return fail_chunk(err, job, step);
     }
     return 0;
 }
