@@ -67,6 +67,32 @@ steps photo.h5:/photo s1.h5:/x s1.h5:/x s2.h5:/x
 check "a chain of steps is fine" $banquet run steps.yaml
 check "twice, too" $banquet run steps.yaml --force
 
+# -- what is replaced --------------------------------------------------------------------------------
+rm -f out.h5
+check "a result" $banquet run job.yaml
+chmod 640 out.h5
+[ "$(id -u)" = 0 ] && chown 12:34 out.h5
+before=$(stat -c '%a %u %g' out.h5)
+check "is replaced" $banquet run job.yaml --force
+same "its mode and owner stay" "$(stat -c '%a %u %g' out.h5)" "$before"
+rm -f out.h5
+check "a sharded one" $banquet run job.yaml --set output.layout=sharded
+check "is replaced by a single file" $banquet run job.yaml --force --output out.h5:/other
+same "its shards are gone" "$(ls -d out.h5.d 2>&1 | grep -c 'No such')" 1
+check "so that a sharded one has room" $banquet run job.yaml --output new.h5:/photo --set output.layout=sharded
+mkdir out.h5.d && cp new.h5.d/1.h5 out.h5.d/
+check "shards of another file" $banquet run job.yaml --force
+same "stay" "$(ls out.h5.d)" 1.h5
+rm -r out.h5.d
+cp new.h5 out.h5 && mkdir out.h5.d && cp new.h5.d/1.h5 out.h5.d/ # it joins what is in new.h5.d
+check "a copy of a sharded file" $banquet run job.yaml --force
+same "has none of its own" "$(ls out.h5.d)" 1.h5
+rm -r out.h5.d
+check "again a sharded one" $banquet run job.yaml --force --set output.layout=sharded
+echo "by hand" >out.h5.d/notes.txt
+check "with something else beside its shards" $banquet run job.yaml --force
+same "leaves that" "$(ls out.h5.d)" notes.txt
+
 # -- links, virtual datasets, raw files ----------------------------------------------------------
 $python -c 'import h5py' 2>/dev/null || { echo "SKIPPED links and virtual datasets: no python3-h5py"; finish; }
 cat >make.py <<'END'
@@ -130,6 +156,26 @@ check "a sharded result" $banquet run job.yaml --output sharded.h5:/x --set outp
 refused 2 "sharded.h5: the input sharded.h5.d/1.h5:/x is read from it" $banquet run job.yaml --force --input sharded.h5.d/1.h5:/x \
     --output sharded.h5:/x --set output.layout=sharded
 same "nothing was changed" "$(find . -name '*.h5' -o -name '*.bin' | grep -v 'out.h5\|sharded' | xargs md5sum | sort -k 2)" "$before"
+
+# -- what the input is marked as ---------------------------------------------------------------------
+cat >scale.py <<'END'
+import h5py, numpy
+with h5py.File("scale.h5", "w") as file:
+    file["lat"] = numpy.linspace(-90, 90, 19)
+    file["lat"].make_scale("latitude")
+    file["lat"].attrs["units"] = "degrees_north"
+    file.create_dataset("plain", data=numpy.arange(1e5).reshape(100, 1000), chunks=(50, 100), fletcher32=True)
+END
+check "a scale" $python scale.py
+check "is copied" $banquet run job.yaml --input scale.h5:/lat --output lat.h5:/lat
+check "and is one still" $python -c 'import h5py; d = h5py.File("lat.h5")["lat"]; assert h5py.h5ds.is_scale(d.id) and d.attrs["NAME"] == b"latitude" and d.attrs["units"] == "degrees_north", dict(d.attrs)'
+for how in "" "--set output.compress=gzip:1" "--set output.layout=sharded" "--chunk 30x30" "-n 3 --set delivery=coordinator"; do
+    check "a checksum ($how)" $banquet run job.yaml --force --input scale.h5:/plain --output sum.h5:/plain $how
+    file=sum.h5
+    [ -d sum.h5.d ] && file=sum.h5.d/1.h5
+    check "is kept ($how)" $python -c "import h5py; assert h5py.File('$file')['plain'].fletcher32"
+    check "and right ($how)" $python -c "import h5py, numpy; assert numpy.array_equal(h5py.File('sum.h5')['plain'][()], h5py.File('scale.h5')['plain'][()])"
+done
 
 # -- sources that are missing ----------------------------------------------------------------------
 refused 2 "its source 'parts/0.h5' has no dataset 'y'" $banquet run job.yaml --force --input typo.h5:/x
