@@ -56,11 +56,20 @@ check "a team" $banquet run oven.yaml --set team=true --cooks 2
 refused 2 "team" $banquet run steps.yaml --force --set measure.team=true
 
 printf 'kernel: spin\nparams: {n: 100, us: 100000}\n' >long.yaml
-$banquet run long.yaml --quiet >stopped 2>&1 &
+for signal in TERM HUP; do
+    $banquet run long.yaml --quiet >stopped 2>&1 &
+    pid=$!
+    sleep 0.5
+    kill -$signal $pid
+    wait $pid
+    same "SIG$signal stops with 75" $? 75
+    check "and says how far it was" grep -q "stopped after" stopped
+done
+printf 'kernel: spin\nparams: {n: 100, us: 10000}\n' >long.yaml
+(trap '' HUP; exec "$banquet" run long.yaml --quiet) >stopped 2>&1 &
 pid=$!
-sleep 0.5
-kill -TERM $pid
+sleep 0.3
+kill -HUP $pid
 wait $pid
-same "SIGTERM stops with 75" $? 75
-check "and says how far it was" grep -q "stopped after" stopped
+same "unless it was to be ignored, as nohup has it" $? 0
 finish

@@ -69,8 +69,32 @@ for delivery in shared coordinator; do
     same "they stay within it (they took $(peak r.json))" $? 0
 done
 job sum large.h5:/field "chunk: [12, 4096, 2048]"
-refused 1 "give it more, or choose a smaller" $banquet run job.yaml --memory 64MiB
+refused 2 "--memory of 64 MiB is too little" $banquet run job.yaml --memory 64MiB
+refused 2 "give it more, or choose a smaller" $banquet run job.yaml --memory 64MiB -n 2
+refused 2 "--memory of 64 MiB is too little" $banquet plan job.yaml --memory 64MiB
 rm -f large.h5 out.h5
+
+# Thin blocks over large compressed chunks: each is decoded once where memory keeps those side by side.
+check "wide data" $python -c 'import h5py, numpy; h5py.File("wide.h5", "w").create_dataset("x", data=numpy.arange(2**23, dtype="f4").reshape(512, 16384), chunks=(512, 512), compression="gzip", compression_opts=1)'
+printf 'kernel: sum\ninput: wide.h5:/x\nchunk: [64, 16384]\nmemory: 1MiB\n' >job.yaml
+refused 2 "job.yaml:4: memory of 1 MiB is too little: one cook and the program need" $banquet run job.yaml
+refused 2 "job.yaml:4: memory of 1 MiB is too little" $banquet plan job.yaml
+least=$(sed -n 's/.*program need \([0-9]*\) MiB.*/\1/p' err)
+check "a plan with little memory" $banquet plan job.yaml --memory $((least + 4))MiB
+cp out said
+check "says how often chunks are decoded" grep -q "WARNING each stored chunk is decoded about 9 times" said
+check "and for how many cooks there is memory" grep -q "1 of 1 cook" said
+enough=$(sed -n 's/.* or `memory` of \([0-9]*\) MiB/\1/p' said)
+[ "$enough" -gt $((least + 20)) ]
+same "and what would do ($enough)" $? 0
+want=$(digest $banquet run job.yaml --memory auto)
+same "with little memory the result is the same" "$(digest $banquet run job.yaml --memory $((least + 12))MiB)" "$want"
+check "a run with little memory" $banquet run job.yaml --memory $((least + 12))MiB --json r.json
+check "says it" grep -q "each stored chunk is decoded about 9 times: choose a" r.json
+check "with enough" $banquet run job.yaml --memory $((enough + 12))MiB --json r.json
+same "nothing is to be said" "$(grep -c "is decoded about" r.json)" 0
+check "nor to be planned" $banquet plan job.yaml --memory $((enough + 4))MiB
+same "nothing is to be said" "$(grep -c "WARNING" out)" 0
 
 # -- damage ----------------------------------------------------------------------------------
 cat >damage.py <<'END'
@@ -102,6 +126,8 @@ import h5py, numpy
 a, b = h5py.File("in.h5")["z"][...], h5py.File("out.h5")["z"][...]
 a[256:384, 1024:1536] = -1
 print(numpy.array_equal(a, b))')" True
+    same "the output says which ($more)" "$($python -c 'import h5py; print(h5py.File("out.h5")["z"].attrs["banquet_incomplete"])')" \
+        "1 chunk was given up and holds the fill value: 18 at (256, 1024)"
     rm -rf out.h5 out.h5.d
 done
 

@@ -27,6 +27,9 @@ job "${good[@]:0:3}"
 refused 2 "writes a dataset: the job needs \`output:" $banquet run job.yaml
 job "${good[@]}" 'chunk: [10, 10, 10]'
 refused 2 "job.yaml:5: chunk has 3 extents, the dataset has 2 dimensions" $banquet run job.yaml
+refused 2 "--chunk: chunk has 1 extent, the dataset has 2 dimensions" $banquet run job.yaml --chunk 5
+refused 2 "shuffle: true without compression makes nothing smaller" $banquet run job.yaml --chunk 9x9 --set output.shuffle=true
+refused 2 "--memory of 977 KiB is too little" $banquet run job.yaml --chunk 9x9 --memory 1e6
 job "${good[@]}" 'schedule: guded'
 refused 2 "did you mean 'guided'?" $banquet run job.yaml
 job 'kernel: [brighten'
@@ -58,6 +61,8 @@ refused 2 "" $banquet
 refused 2 "which job?" $banquet run
 refused 2 "cannot make 'foto'; did you mean 'photo'?" $banquet make foto x.h5
 refused 2 "2 dimensions" $banquet make photo x.h5 --size 10x10x10
+refused 2 "--size must be at most 8 extents, whole numbers of at least 1" $banquet make photo x.h5 --size 0x5
+refused 2 "such as 8192x8192, not 'abc'" $banquet make photo x.h5 --size abc
 refused 2 "--gzip 11" $banquet make photo x.h5 --gzip 11
 refused 2 "did you mean 'stats'?" $banquet kernels stat
 same "no file is left" "$(ls -A x.h5 2>&1 | grep -c 'No such')" 1
@@ -83,6 +88,13 @@ refused 2 "from 1 to 1024" $banquet run job.yaml -n 1000000
 SLURM_STEP_NUM_TASKS=2 refused 2 "srun needs --mpi=pmix" $banquet run job.yaml --force
 refused 1 "No space left" bash -c "'$banquet' run job.yaml --force >/dev/full"
 if /usr/bin/python3 -c 'import h5py' 2>/dev/null; then
+    check "odd data" /usr/bin/python3 -c "
+import h5py, numpy
+with h5py.File('odd.h5', 'w') as file:
+    file['scalar'] = 1.5
+    file['complex'] = numpy.zeros(4, 'c8')"
+    refused 2 "--chunk: chunk has 2 extents, the dataset has 0 dimensions" $banquet run job.yaml --force --input odd.h5:/scalar --chunk 5x5
+    refused 2 "name a field of them: /complex.r, /complex.i" $banquet run job.yaml --force --input odd.h5:/complex
     # bzip2 comes with a plug-in, and we do not know it: with its plug-in the library reads it.
     check "a bzip2 dataset" /usr/bin/python3 -c "import h5py, numpy; h5py.File('bz2.h5', 'w').create_dataset('x', data=numpy.zeros((9, 9), 'u1'), chunks=(9, 9), compression=307, compression_opts=(9,))"
     HDF5_PLUGIN_PATH=/nowhere refused 2 "is compressed with filter 307" $banquet run job.yaml --force --input bz2.h5:/x

@@ -269,6 +269,7 @@ static void budgets(void)
                 {"800MB", 800000000},
                 {"1", 1},
                 {"'65536'", 65536},
+                {"1e9", 1000000000},
                 {"0", 0},
                 {"auto", 0}};
     char text[100];
@@ -279,8 +280,8 @@ static void budgets(void)
         CU_ASSERT_EQUAL(job->steps->memory_line, 2);
         bq_job_destroy(job);
     }
-    static const char *const bad[] = {"-5",       "-1GiB", "lots", "1.5", "20EiB",
-                                      "1 parsec", "1GiBx", ".inf", "1e9", "0.0001KiB"};
+    static const char *const bad[] = {"-5",       "-1GiB", "lots", "1.5",  "20EiB",
+                                      "1 parsec", "1GiBx", ".inf", "1e-9", "0.0001KiB"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         char want[120];
         struct bq_error err;

@@ -46,7 +46,7 @@ static bool is_accepted(struct kit *kit)
 
 static void every_standard_value_is_in_its_range_and_accepted(void)
 {
-    const char *const need_a_list[] = {"convolve", "equalize", "kmeans"};
+    const char *const need_a_list[] = {"convolve", "equalize", "kmeans", "fetch"};
     for (size_t i = 0; i < bq_n_kernels; i++) {
         struct kit kit = kit_for(bq_kernels[i]->name);
         for (size_t p = 0; p < kit.kernel->n_params; p++) {

@@ -184,8 +184,8 @@ static bool make_executor(struct bq_error *err)
     struct bq_space space = {.rank = 2, .extent = {100, 100}};
     CU_ASSERT_EQUAL(bq_plan_make(&recipe.plan, &space, (uint64_t[]){10, 10}, NULL), 0);
     struct bq_executor *x = bq_executor_create(&recipe, &kernel, 1, 1, err);
-    unsigned n_cooks = 3, n_slots;
-    bool is_made = x && bq_executor_prepare(x, &n_cooks, &n_slots, 1 << 20, err) == 0;
+    struct bq_fit fit;
+    bool is_made = x && bq_executor_prepare(x, 3, 1 << 20, &fit, err) == 0;
     CU_ASSERT(!x || bq_executor_is_settled(x));
     bq_executor_destroy(x);
     return is_made;

@@ -474,8 +474,8 @@ static void a_dataset_that_is_not_numeric_is_refused(void)
     expect_refusal("zoo.h5", "names",
                    "zoo.h5:/names: holds text; kernels work on integers and floating point");
     expect_refusal("zoo.h5", "records",
-                   "zoo.h5:/records: holds records (a compound type); name a field of them, as in "
-                   "/table.temperature");
+                   "zoo.h5:/records: holds records (a compound type); name a field of them: "
+                   "/records.x, /records.y");
     expect_refusal("zoo.h5", "links",
                    "zoo.h5:/links: holds references to other objects; kernels work on integers and "
                    "floating point");

@@ -525,7 +525,9 @@ static void scales_in_the_way_are_no_obstacle(void)
     }
     CU_ASSERT(run_python("import h5py\n"
                          "f = [h5py.File('odd%d.h5' % i) for i in range(6)]\n"
-                         "assert not h5py.h5ds.is_scale(f[0]['x'].id) and not f[0]['x'].attrs\n"
+                         "x = f[0]['x']\n"
+                         "assert h5py.h5ds.is_scale(x.id) and x.attrs['NAME'] == b'time', x.attrs\n"
+                         "assert sorted(x.attrs) == ['CLASS', 'NAME']\n"
                          "assert list(f[1]) == ['time'] and len(f[1]['time'].dims[0]) == 0\n"
                          "assert list(f[2]['time']) == ['d']\n"
                          "assert list(f[3]) == ['h'] and f[4]['b'].dtype == 'i1'\n"

@@ -24,12 +24,14 @@ struct bq_input_info {
     char stored[96];        /* for people: "float32 big-endian, shuffle + deflate 4" */
     uint64_t library_bytes; /* of memory, when only the library can read it */
     bool is_scalar, is_compressed;
+    bool has_checksum;                  /* fletcher32 */
     char by_library[80];                /* why only the HDF5 library can read it; "": cooks can */
     uint64_t file_bytes, file_mtime_ns; /* to see whether two kitchens open the same file */
 };
 
 /* Opens for reading. Errors (exit 2): file missing or not HDF5, dataset missing (with the nearest
- * name that is there), not numeric, more than BQ_MAX_RANK dimensions. */
+ * name that is there), not numeric, more than BQ_MAX_RANK dimensions, a virtual dataset whose
+ * source is missing. */
 struct bq_input *bq_input_open(const char *file, const char *dataset, struct bq_error *err);
 const struct bq_input_info *bq_input_info(const struct bq_input *input);
 const char *bq_input_name(const struct bq_input *input); /* "photo.h5:/photo" */
@@ -51,6 +53,12 @@ int bq_input_read(struct bq_input *input, const uint64_t *offset, const uint64_t
 enum bq_fetch { BQ_FETCHED, BQ_FETCH_WOULD_WAIT, BQ_FETCH_FAILED };
 enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block, bool may_wait,
                              struct bq_stored *stored, void *data, struct bq_error *err);
+
+/* Whether a path is of a file that it is read from: the one that was named, or one behind a link,
+ * a source of a virtual dataset, a raw file. By device and inode. _in: whether one of them lies in
+ * that folder. */
+bool bq_input_reads(const struct bq_input *input, const char *path);
+bool bq_input_reads_in(const struct bq_input *input, const char *folder);
 
 /* What tells this file from another with the same name on another machine: its size, its time and
  * samples of its contents, hashed. */
@@ -151,7 +159,8 @@ void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size);
 int bq_output_note(struct bq_output *output, const char *name, const char *text,
                    struct bq_error *err);
 
-/* Closes, syncs, gives the mode that the umask allows, renames to the final name. The output is
+/* Closes, syncs, gives the mode that the umask allows or that of the file that is replaced, renames
+ * to the final name. Shards that belonged to a file which is replaced go with it. The output is
  * destroyed whether that works or not. */
 int bq_output_commit(struct bq_output *output, struct bq_error *err);
 void bq_output_discard(struct bq_output *output);

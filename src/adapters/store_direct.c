@@ -35,10 +35,9 @@ struct bq_direct *bq_direct_open(const char *work, const char *file, const char 
             is_raw ? bq_raw_open(work, layout, err) : store_input_open(work, dataset, false, err);
     const struct bq_layout *there = direct->places ? bq_input_layout(direct->places) : NULL;
     if (there &&
-        (there->storage != layout->storage ||
-         memcmp(&there->space, &layout->space, sizeof there->space) != 0 ||
-         memcmp(&there->chunk, &layout->chunk, sizeof there->chunk) != 0 ||
-         memcmp(&there->number, &layout->number, sizeof there->number) != 0 || there->filters.n))
+        (there->storage != layout->storage || !bq_space_is_same(&there->space, &layout->space) ||
+         !bq_space_is_same(&there->chunk, &layout->chunk) ||
+         !bq_number_is_same(&there->number, &layout->number) || there->filters.n))
         bq_fail(err, BQ_EXIT_FAILED, "%s: the work file '%s' is not the coordinator's", file, work);
     else if (there)
         return direct;

@@ -15,7 +15,7 @@
 
 struct copying {
     hid_t to;
-    bool same_type, is_scale_to_array; /* an input that is a scale itself: its copy shall be none */
+    bool same_type, is_scale_to_array; /* CLASS and NAME of a scale are made anew */
     bool loses_axes;                   /* not every axis has the input's scales */
     struct bq_error *err;
     bool has_failed;
@@ -141,6 +141,12 @@ static bool loses_axes(hid_t from, hid_t to)
 int store_copy_attributes(hid_t from, hid_t to, bool same_type, struct bq_error *err)
 {
     struct copying copying = {to, same_type, is_scale(from), loses_axes(from, to), err, false};
+    char name[1024] = "";
+    if (copying.is_scale_to_array && H5DSget_scale_name(from, name, sizeof name) < 0)
+        name[0] = 0;
+    name[sizeof name - 1] = 0;
+    if (copying.is_scale_to_array && H5DSset_scale(to, name[0] ? name : NULL) < 0)
+        return store_fail(err, BQ_EXIT_FAILED, NULL, "that it is a dimension scale");
     return copy_attributes(from, &copying);
 }
 

@@ -167,7 +167,10 @@ static int set_filters(const struct bq_filters *filters, uint64_t bytes, hid_t c
         struct bq_filter filter = filters->list[i];
         store_want_filter(filter.id);
         complete(&filter, bytes);
-        if (H5Pset_filter(creation, (H5Z_filter_t)filter.id, H5Z_FLAG_OPTIONAL, filter.n_values,
+        /* As HDF5 has it: a chunk may go without compression, and not without its checksum. */
+        bool must = filter.id == BQ_FILTER_FLETCHER32;
+        if (H5Pset_filter(creation, (H5Z_filter_t)filter.id,
+                          must ? H5Z_FLAG_MANDATORY : H5Z_FLAG_OPTIONAL, filter.n_values,
                           filter.values) < 0)
             return -1;
     }

@@ -46,13 +46,30 @@ static const char *not_numbers(H5T_class_t class)
     return "an unknown type";
 }
 
+/* Names the first fields, as they would be written. */
+static int fail_records(hid_t record, const char *where, struct bq_error *err)
+{
+    char list[240] = "";
+    size_t w = 0;
+    const char *path = strstr(where, ":/");
+    int n = H5Tget_nmembers(record);
+    for (int i = 0; i < n && i < 3 && w < sizeof list; i++) {
+        char *name = H5Tget_member_name(record, (unsigned)i);
+        w += (size_t)snprintf(list + w, sizeof list - w, "%s%s.%s", i ? ", " : "",
+                              path ? path + 1 : "", name ? name : "?");
+        H5free_memory(name);
+    }
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s: holds records (a compound type); name a field of them: %s%s", where, list,
+                   n > 3 ? ", .." : "");
+}
+
 hid_t store_number_type(hid_t stored, const char *where, struct bq_error *err)
 {
     H5T_class_t class = H5Tget_class(stored);
     const char *what = not_numbers(class);
     if (class == H5T_COMPOUND)
-        return bq_fail(err, BQ_EXIT_USAGE,
-                       "%s: holds %s; name a field of them, as in /table.temperature", where, what);
+        return fail_records(stored, where, err);
     if (what)
         return bq_fail(err, BQ_EXIT_USAGE,
                        "%s: holds %s; kernels work on integers and floating point", where, what);
@@ -164,8 +181,8 @@ static void add_filters(struct text *text, hid_t creation)
     }
 }
 
-/* By any filter that may make data smaller. */
-static bool is_compressed(hid_t creation)
+/* Whether there is a filter that may make data smaller, and one that guards it. */
+static void look_at_filters(hid_t creation, struct bq_input_info *info)
 {
     int n = H5Pget_nfilters(creation);
     for (int i = 0; i < n; i++) {
@@ -173,13 +190,12 @@ static bool is_compressed(hid_t creation)
         size_t n_values = 0;
         H5Z_filter_t id =
             H5Pget_filter2(creation, (unsigned)i, &flags, &n_values, NULL, 0, NULL, NULL);
-        if (id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32)
-            return true;
+        info->has_checksum |= id == H5Z_FILTER_FLETCHER32;
+        info->is_compressed |= id != H5Z_FILTER_SHUFFLE && id != H5Z_FILTER_FLETCHER32;
     }
-    return false;
 }
 
-/* Fills chunk, is_compressed and stored. */
+/* Fills chunk, is_compressed, has_checksum and stored. */
 static void describe_layout(hid_t dataset, hid_t stored, hid_t number, struct bq_input_info *info)
 {
     struct text text = {info->stored, sizeof info->stored};
@@ -193,7 +209,7 @@ static void describe_layout(hid_t dataset, hid_t stored, hid_t number, struct bq
         for (int i = 0; i < rank && i < info->space.rank; i++)
             info->chunk.extent[i] = chunk[i];
         info->chunk.rank = rank == info->space.rank ? rank : 0;
-        info->is_compressed = is_compressed(creation);
+        look_at_filters(creation, info);
         add(&text, ", chunked %s",
             bq_text_extent(info->chunk.extent, info->chunk.rank, extent, sizeof extent));
         add_filters(&text, creation);

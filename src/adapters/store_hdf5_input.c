@@ -36,8 +36,6 @@ static int look_at_file(struct bq_input *input, struct bq_error *err)
         return bq_fail(
             err, BQ_EXIT_USAGE,
             "%s: is a classic netCDF file, not HDF5; `nccopy -k nc4 OLD NEW` converts it", name);
-    input->device = st.st_dev;
-    input->inode = st.st_ino;
     return 0;
 }
 
@@ -247,6 +245,8 @@ struct bq_input *store_input_open(const char *file, const char *dataset, bool wa
         char *path = bq_strdup(input->where + strlen(file) + 1);
         store_lock();
         rc = path && open_file(input, wants_lock, err) == 0 ? open_dataset(input, path, err) : -1;
+        if (rc == 0 && wants_lock) /* a work file of ours has nothing behind it */
+            rc = store_find_files(input, err);
         store_unlock();
         if (!path)
             bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", file);
@@ -353,6 +353,7 @@ void bq_input_close(struct bq_input *input)
     }
     if (input->is_raw && input->fd >= 0)
         close(input->fd);
+    bq_free(input->files);
     bq_free(input->file_name);
     bq_free(input->where);
     bq_free(input);

@@ -47,6 +47,7 @@ struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_
     output->extent = spec->space;
     output->is_scalar = spec->like && spec->like->is_scalar && spec->space.rank == 1 &&
                         spec->space.extent[0] == 1 && spec->chunk.rank == 0;
+    output->joins = spec->n_parts > 0;
     output->where = store_where(spec->file, spec->dataset);
     if (!output->where) {
         bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", spec->file);
@@ -192,8 +193,12 @@ static int close_file(struct bq_output *output, struct bq_error *err)
 int bq_output_commit(struct bq_output *output, struct bq_error *err)
 {
     int rc = close_file(output, err);
+    bool leaves_shards =
+        rc == 0 && output->work.force && !output->joins && store_has_shards(output->work.name);
     if (rc == 0)
         rc = store_work_publish(&output->work, err);
+    if (rc == 0 && leaves_shards)
+        store_remove_shards(output->work.name);
     bq_output_discard(output);
     return rc;
 }

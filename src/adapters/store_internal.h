@@ -3,6 +3,7 @@
  *     store_hdf5.c         the lock, HDF5's error text, helpers
  *     store_hdf5_input.c   opening and reading a dataset
  *     store_hdf5_info.c    what a dataset is: type, layout, filters; which datasets a file has
+ *     store_hdf5_behind.c  the files that it is read from
  *     store_hdf5_field.c   one field of records
  *     store_hdf5_layout.c  how it lies in the file, for those who read it without HDF5
  *     store_hdf5_filters.c our codecs as filters of the library
@@ -33,6 +34,14 @@
 
 struct store_driver;
 
+/* A file, and the folder that it lies in. */
+struct store_file {
+    dev_t device;
+    ino_t inode;
+    dev_t folder_device;
+    ino_t folder_inode;
+};
+
 struct bq_input {
     char *file_name, *where;    /* where: "photo.h5:/photo", as messages begin */
     hid_t file, dataset, space; /* -1: not open */
@@ -42,8 +51,8 @@ struct bq_input {
     bool is_raw;                /* no HDF5 file, but what a step hands over (store_raw.c) */
     bool leaves_holes;          /* H5Dread does not touch what was never written */
     uint64_t raw_chunk_bytes;   /* of a stored chunk, where there are no filters; else 0 */
-    dev_t device;
-    ino_t inode;
+    struct store_file *files;   /* all that it is read from */
+    size_t n_files;
     struct bq_input_info info;
     struct bq_layout layout;
     /* beside HDF5 */
@@ -67,6 +76,7 @@ struct bq_output {
     const char *path;                   /* "/photo", inside where */
     hid_t file, dataset, space, memory; /* memory: a predefined type, not to be released */
     bool is_scalar;
+    bool joins; /* shards, that are there under their name when it gets its own */
     struct bq_space extent;
     enum bq_output_how how;
     struct bq_layout layout;
@@ -193,6 +203,12 @@ int store_check_claims(hid_t dataset, const struct bq_input_info *info, const ch
 /* The error for a path that is no dataset: says what is there, and the nearest right name. */
 int store_not_there(hid_t file, const char *file_name, const char *path, struct bq_error *err);
 
+/* -- store_hdf5_behind.c ------------------------------------------------------------------ */
+
+/* Fills the list of files that the dataset is read from. -1 when a source of a virtual dataset is
+ * not there. */
+int store_find_files(struct bq_input *input, struct bq_error *err);
+
 /* -- store_hdf5_field.c ------------------------------------------------------------------- */
 
 /* When a path is a dataset's with a field behind it: cuts it there, and returns the field. */
@@ -230,6 +246,14 @@ int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, co
  * is there. */
 int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
                     struct bq_error *err);
+
+/* -- store_shards.c ----------------------------------------------------------------------- */
+
+/* Whether a file that exists joins the shards in its folder "FILE.d". Takes the lock. */
+bool store_has_shards(const char *file);
+
+/* Removes what is ours of that folder, and the folder when it is then empty. */
+void store_remove_shards(const char *file);
 
 /* -- store_work.c: wants no lock ---------------------------------------------------------- */
 

@@ -148,6 +148,53 @@ void bq_shards_discard(struct bq_shards *shards)
     bq_free(shards);
 }
 
+/* -- shards of a file that is replaced ---------------------------------------------------- */
+
+/* One virtual dataset with a source there is enough. */
+static herr_t find_shard(hid_t group, const char *name, const H5O_info_t *info, void *context)
+{
+    const char *prefix = context;
+    char source[BQ_SHARD_NAME + 8] = "";
+    size_t n = 0;
+    if (info->type != H5O_TYPE_DATASET)
+        return 0;
+    hid_t dataset = H5Dopen2(group, name, H5P_DEFAULT);
+    hid_t creation = dataset < 0 ? -1 : H5Dget_create_plist(dataset);
+    if (creation >= 0 && H5Pget_layout(creation) == H5D_VIRTUAL &&
+        H5Pget_virtual_count(creation, &n) >= 0 && n > 0)
+        H5Pget_virtual_filename(creation, 0, source, sizeof source);
+    store_release(creation);
+    store_release(dataset);
+    source[sizeof source - 1] = 0;
+    return strncmp(source, prefix, strlen(prefix)) == 0;
+}
+
+bool store_has_shards(const char *file)
+{
+    struct stat st;
+    char *folder = joined(file, ".d"), prefix[BQ_SHARD_NAME];
+    bool has = folder && lstat(folder, &st) == 0 && S_ISDIR(st.st_mode);
+    bq_free(folder);
+    snprintf(prefix, sizeof prefix, "%.250s.d/", file + bq_path_folder(file));
+    if (!has)
+        return false;
+    store_lock();
+    hid_t old = H5Fopen(file, H5F_ACC_RDONLY, H5P_DEFAULT);
+    has = old >= 0 &&
+          H5Ovisit2(old, H5_INDEX_NAME, H5_ITER_NATIVE, find_shard, prefix, H5O_INFO_BASIC) > 0;
+    store_release(old);
+    store_unlock();
+    return has;
+}
+
+void store_remove_shards(const char *file)
+{
+    char *folder = joined(file, ".d");
+    if (folder)
+        remove_folder(folder, true);
+    bq_free(folder);
+}
+
 /* -- a kitchen's shard -------------------------------------------------------------------- */
 
 static char *path_in(const char *folder, uint32_t shard)
@@ -182,7 +229,7 @@ struct bq_output *bq_shard_create(const char *folder, uint32_t shard, const char
                                   .fill = layout->fill};
     struct bq_output *output = bq_output_create(&spec, err);
     /* What was encoded for another shape would be placed all the same. */
-    if (output && memcmp(&output->layout.chunk, &layout->chunk, sizeof layout->chunk) != 0) {
+    if (output && !bq_space_is_same(&output->layout.chunk, &layout->chunk)) {
         bq_fail(err, BQ_EXIT_FAILED, "%s: its chunks are not the coordinator's", file);
         bq_output_discard(output);
         output = NULL;

@@ -60,7 +60,7 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is a folder; name a file in it", name);
         if (!S_ISREG(st.st_mode))
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a regular file; it is left alone", name);
-        if (not_this && st.st_dev == not_this->device && st.st_ino == not_this->inode)
+        if (not_this && bq_input_reads(not_this, name))
             return bq_fail(err, BQ_EXIT_USAGE, "%s: is the input; write to another file", name);
     }
     if (!force && lstat(name, &st) == 0)
@@ -150,7 +150,13 @@ int store_work_publish(struct store_work *work, struct bq_error *err)
     if (fsync(work->fd) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot be synced to the disk: %s", work->name,
                        strerror(errno));
-    if (fchmod(work->fd, 0666 & ~store_umask()) != 0)
+    struct stat old;
+    bool is_replacing = work->force && lstat(work->name, &old) == 0 && S_ISREG(old.st_mode);
+    /* What is replaced keeps its owner, where that may be given, and its mode. */
+    if (is_replacing && geteuid() == 0 && fchown(work->fd, old.st_uid, old.st_gid) != 0)
+        is_replacing = false;
+    mode_t mode = is_replacing ? old.st_mode & 0777 : 0666 & ~store_umask();
+    if (fchmod(work->fd, mode) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", work->name,
                        strerror(errno));
     int rc =

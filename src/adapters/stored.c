@@ -61,8 +61,10 @@ uint64_t bq_stored_cells(const struct bq_layout *layout, const struct bq_plan *p
         uint64_t c = layout->chunk.extent[i], most = n_read / c + 1;
         most += n_read % c != 0; /* a block that begins anywhere may touch one more */
         uint64_t all = plan->space.extent[i] / c + (plan->space.extent[i] % c != 0);
-        bool is_aligned = h == 0 && plan->chunk[i] % c == 0;
-        most -= is_aligned;
+        if (h == 0 && plan->chunk[i] % c == 0)
+            most--;
+        else if (h == 0 && c % plan->chunk[i] == 0)
+            most = 1;
         if (__builtin_mul_overflow(n, most < all ? most : all, &n))
             return UINT64_MAX;
     }
@@ -97,6 +99,30 @@ double bq_stored_repeats(const struct bq_layout *layout, const struct bq_plan *p
             repeats *= ((double)b + 2 * (double)h + (double)c - 1) / (double)b; /* anywhere */
     }
     return repeats;
+}
+
+/* Blocks come in C order, so the outermost axis on which they share stored chunks decides: the
+ * others of such a chunk come when all axes behind that one have been gone through. */
+uint64_t bq_stored_row(const struct bq_layout *layout, const struct bq_plan *plan)
+{
+    uint64_t n = 1;
+    bool is_behind = false;
+    if (plan->n_chunks == 0 || bq_stored_repeats(layout, plan) <= 1)
+        return 0;
+    for (int i = 0; i < plan->space.rank; i++) {
+        uint64_t c = layout->chunk.extent[i], b = plan->chunk[i], h = plan->halo.width[i];
+        uint64_t all = plan->space.extent[i] / c + (plan->space.extent[i] % c != 0);
+        bool is_within = h == 0 && c % b == 0, is_whole = h == 0 && b % c == 0;
+        uint64_t touched = is_within  ? 1
+                           : is_whole ? b / c
+                                      : (b + 2 * h) / c + 1 + ((b + 2 * h) % c != 0);
+        if (is_behind || touched > all)
+            touched = all;
+        if (__builtin_mul_overflow(n, touched, &n))
+            return UINT64_MAX;
+        is_behind |= !is_whole && b < plan->space.extent[i];
+    }
+    return n;
 }
 
 /* -- decoding ----------------------------------------------------------------------------- */
@@ -211,21 +237,6 @@ int bq_stored_decode(const struct bq_layout *layout, const struct bq_box *block,
         return 0;
     }
     return bq_fail(err, BQ_EXIT_FAILED, "stored bytes of an unknown form");
-}
-
-/* How many stored chunks lie in one row of blocks: all axes but the first. Blocks are cooked in C
- * order, so a stored chunk is finished with when such a row is. */
-unsigned bq_stored_shared(const struct bq_layout *layout, const struct bq_plan *plan, unsigned most)
-{
-    double n = 1;
-    if (bq_stored_repeats(layout, plan) <= 1)
-        return 0;
-    for (int i = 0; i < plan->space.rank; i++) {
-        uint64_t c = layout->chunk.extent[i], e = plan->space.extent[i];
-        uint64_t b = plan->chunk[i] + 2 * plan->halo.width[i];
-        n *= i == 0 ? (double)(b / c + 2) : (double)(e / c + 1);
-    }
-    return n < most ? (unsigned)n : most;
 }
 
 /* -- in a message ------------------------------------------------------------------------- */

@@ -51,10 +51,10 @@ size_t bq_layout_chunk_bytes(const struct bq_layout *layout);
  * 1 when blocks are made of whole stored chunks. */
 double bq_stored_repeats(const struct bq_layout *layout, const struct bq_plan *plan);
 
-/* How many decoded chunks are worth keeping when blocks of the plan are read in order: as many as
- * several blocks share before they are finished with; 0 when none are shared. */
-unsigned bq_stored_shared(const struct bq_layout *layout, const struct bq_plan *plan,
-                          unsigned most);
+/* How many decoded chunks must be kept so that none is decoded twice when one thread reads blocks
+ * of the plan in order: those that blocks touch until the first of them is wanted no more. 0 when
+ * none are shared, UINT64_MAX when there are more. */
+uint64_t bq_stored_row(const struct bq_layout *layout, const struct bq_plan *plan);
 
 /* What decoding needs beside the bytes. codec and scratch (chunk bytes of the layout) are a
  * thread's own; cache may be NULL, or of chunks of this layout, and is shared. */

@@ -178,12 +178,30 @@ static uint64_t size_unit(const char *unit)
 
 #define MAX_DIGITS 9 /* of a fraction that are looked at: 10^9 squared still fits in 64 bits */
 
+/* "1e9", "2.5E8": a whole number of bytes that a real holds exactly. */
+static int scientific_size(const char *text, uint64_t *bytes)
+{
+    size_t digits = strspn(text, "0123456789.");
+    double value;
+    if ((text[digits] != 'e' && text[digits] != 'E') ||
+        strspn(text, "0123456789.eE+") != strlen(text) || bq_text_real(text, &value) < 0 ||
+        !(value <= 9007199254740992.0))
+        return -1;
+    uint64_t whole = bq_text_whole(value);
+    if ((double)whole != value)
+        return -1;
+    *bytes = whole;
+    return 0;
+}
+
 int bq_text_size(const char *text, uint64_t *bytes)
 {
     uint64_t fraction = 0, scale = 1;
     char *end;
     if (*text < '0' || *text > '9')
         return -1;
+    if (scientific_size(text, bytes) == 0)
+        return 0;
     errno = 0;
     uint64_t whole = strtoull(text, &end, 10);
     const char *digits = *end == '.' ? end + 1 : end, *unit = digits;

@@ -27,9 +27,9 @@ int bq_text_u64(const char *text, uint64_t *value);
 int bq_text_i64(const char *text, int64_t *value);
 int bq_text_real(const char *text, double *value);
 
-/* Bytes: "4096", "512MiB", "1.5 GiB", "800MB". KiB to EiB are powers of 1024 and kB to EB of 1000;
- * K to E alone are powers of 1024 too, as Slurm's --mem has them. Capitals do not matter. A part of
- * a byte is cut off. -1 when the text is anything else or does not fit. */
+/* Bytes: "4096", "512MiB", "1.5 GiB", "800MB", "1e9". KiB to EiB are powers of 1024 and kB to EB of
+ * 1000; K to E alone are powers of 1024 too, as Slurm's --mem has them. Capitals do not matter. A
+ * part of a byte is cut off. -1 when the text is anything else or does not fit. */
 int bq_text_size(const char *text, uint64_t *bytes);
 
 /* "512x512" or "512,512": 1 to max positive numbers. Returns how many, or -1. */

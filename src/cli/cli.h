@@ -56,8 +56,14 @@ extern const struct argp bq_exec_argp;
  * with an exit code. */
 int bq_launch(uint32_t n_ranks, const struct bq_cli *cli);
 
-/* Where --json cannot be written is better known before hours of work. path may be NULL. */
-int bq_cli_check_json(const char *path, struct bq_error *err);
+/* Whether what a job and --json (NULL: not given) write may be written: nothing that is read, and
+ * a report over nothing that is not one. Better known before hours of work. */
+int bq_cli_check_files(const char *json, const struct bq_job *job, struct bq_error *err);
+
+/* Whether a file may be made or replaced: its folder is there, and what has the name is empty or
+ * begins with `magic` (after blanks, when skips_blanks). what: the option, kind: "a PNG file". */
+int bq_cli_check_target(const char *what, const char *path, const char *magic, bool skips_blanks,
+                        const char *kind, struct bq_error *err);
 
 /* Runs a job over this process and the other ranks, if there are any, and prints each step's
  * report. make() makes the job; it is called at the coordinator alone. Returns the exit code. */

@@ -86,6 +86,13 @@ static int set_size(struct bq_step *step, const char *text, struct bq_error *err
         }
         n++;
     }
+    if (rank < 0) {
+        char quote[BQ_QUOTE];
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "--size must be at most %d extents, whole numbers of at least 1 such as "
+                       "8192x8192, not %s",
+                       BQ_MAX_RANK, bq_quote(text, quote, sizeof quote));
+    }
     if (rank != n)
         return bq_fail(err, BQ_EXIT_USAGE, "--size %s: '%s' has %d dimension%s, as in --size %s",
                        text, step->kernel->name, n, n == 1 ? "" : "s",
@@ -175,7 +182,8 @@ static int check(struct make *m)
     struct bq_error err = {0};
     struct bq_resolved resolved;
     struct bq_job *job = make_job(m, &err);
-    if (!job || bq_resolve(&resolved, job, &job->steps[0], 1, m->exec.force, &err) < 0) {
+    if (!job || bq_cli_check_files(m->exec.json, job, &err) < 0 ||
+        bq_resolve(&resolved, job, &job->steps[0], 1, m->exec.force, &err) < 0) {
         bq_job_destroy(job);
         return bq_cli_complain(&err);
     }

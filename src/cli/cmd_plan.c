@@ -4,6 +4,7 @@
 
 #include "adapters/affinity.h"
 #include "adapters/job_file.h"
+#include "adapters/memory.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "core/graph.h"
@@ -47,8 +48,6 @@ static void print_reader(const struct bq_recipe *recipe, const struct bq_input_i
         printf("            read and decoded by the cooks, beside the HDF5 library\n");
     else
         printf("            read by the cooks, beside the HDF5 library\n");
-    if (bq_stored_repeats(&recipe->layout, &recipe->plan) > 1)
-        printf("            `chunk` cuts the file's chunks: cooks share what they decode\n");
 }
 
 /* How the output is stored, and who writes it. */
@@ -106,6 +105,40 @@ static void print_data(const struct bq_resolved *r)
         printf("  output    none: results are printed\n");
 }
 
+/* Cooks, chunks in progress and buffers, as a kitchen will fit them into its memory; the program
+ * itself takes somewhat more under mpirun. */
+static int print_kitchens(const struct bq_resolved *r, uint32_t n_kitchens, unsigned n_cooks,
+                          struct bq_error *err)
+{
+    const struct bq_recipe *recipe = &r->recipe;
+    struct bq_fit fit;
+    char a[64], b[64], advice[200];
+    uint64_t taken = bq_executor_taken();
+    uint64_t budget = !recipe->memory ? bq_memory_share(bq_memory_available(""), n_kitchens)
+                      : recipe->memory > taken ? recipe->memory - taken
+                                               : 0;
+    bool is_direct =
+        recipe->output.how == BQ_OUTPUT_DIRECT || recipe->output.how == BQ_OUTPUT_SHARDED;
+    if (bq_executor_fit(recipe, r->kernel, recipe->delivery == BQ_DELIVERY_COORDINATOR, is_direct,
+                        n_cooks, budget, &fit, err) < 0)
+        return -1;
+    printf("  kitchens  %u of %u cook%s%s", n_kitchens, fit.n_cooks, fit.n_cooks == 1 ? "" : "s",
+           n_kitchens > 1 ? " (if on this machine)" : "");
+    if (fit.n_cooks < n_cooks)
+        printf(", memory for no more of %u", n_cooks);
+    printf("\n            up to %u chunk%s in progress for each cook, %s of buffers", fit.n_slots,
+           fit.n_slots == 1 ? "" : "s", bq_text_bytes(fit.bytes, a, sizeof a));
+    printf(" in %s of memory\n", bq_text_bytes(budget + taken, b, sizeof b));
+    if (fit.n_cached)
+        printf("            `chunk` cuts the file's chunks: cooks share what they decode, "
+               "%u kept\n",
+               fit.n_cached);
+    if (fit.repeats >= BQ_MANY_REPEATS)
+        printf("            WARNING each stored chunk is decoded about %.0f times: %s\n",
+               fit.repeats, bq_executor_advice(recipe, &fit, advice, sizeof advice));
+    return 0;
+}
+
 static int print_step(const struct bq_job *job, const struct bq_step *step, uint32_t n_ranks,
                       struct bq_error *err)
 {
@@ -117,12 +150,12 @@ static int print_step(const struct bq_job *job, const struct bq_step *step, uint
         return -1;
     const struct bq_recipe *recipe = &r.recipe;
     unsigned n_cooks = recipe->n_cooks ? recipe->n_cooks : place.n_share;
-    char a[64];
     printf("%s: kernel %s\n", step->name, recipe->kernel);
     print_data(&r);
-    printf("  kitchens  %u of %u cook%s%s, %s of buffers each\n", n_kitchens, n_cooks,
-           n_cooks == 1 ? "" : "s", n_kitchens > 1 ? " (if on this machine)" : "",
-           bq_text_bytes(bq_executor_memory(recipe, n_cooks, recipe->open), a, sizeof a));
+    if (print_kitchens(&r, n_kitchens, n_cooks, err) < 0) {
+        bq_resolved_close(&r);
+        return -1;
+    }
     printf("  leases    %s", bq_policy_name(recipe->schedule.policy));
     for (uint32_t k = 0; k < n_kitchens && k < 4; k++) {
         uint64_t first, count;
@@ -169,7 +202,7 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
     if (!job)
         return bq_cli_complain(&err);
     struct bq_graph graph;
-    if (bq_graph_make(&graph, job, &err) < 0)
+    if (bq_graph_make(&graph, job, &err) < 0 || bq_cli_check_files(NULL, job, &err) < 0)
         code = bq_cli_complain(&err);
     for (size_t at = 0; at < job->n_steps && code == 0; at++) {
         size_t i = graph.order[at];

@@ -53,7 +53,7 @@ static int check(struct run *r)
     struct bq_step step;
     struct bq_job *job = read_job(r, &err);
     int code = 0;
-    if (!job || bq_cli_check_json(r->exec.json, &err) < 0 ||
+    if (!job || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
         bq_resolve_check(job, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)

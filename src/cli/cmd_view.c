@@ -130,13 +130,17 @@ static int draw(struct bq_input *input, struct bq_picture *picture, struct bq_er
     return rc;
 }
 
-static int draw_place(const char *text, struct bq_picture *picture, struct bq_error *err)
+static int draw_place(const char *text, const char *out, struct bq_picture *picture,
+                      struct bq_error *err)
 {
     struct bq_place place = {0};
     if (bq_place_parse(&place, "a dataset", text, 0, err) < 0)
         return -1;
     struct bq_input *input = bq_input_open(place.file, place.dataset, err);
-    int rc = input ? draw(input, picture, err) : -1;
+    int rc = !input ? -1
+             : bq_input_reads(input, out)
+                 ? bq_fail(err, BQ_EXIT_USAGE, "-o %s: is an input; write to another file", out)
+                 : draw(input, picture, err);
     bq_input_close(input);
     bq_free(place.file);
     bq_free(place.dataset);
@@ -159,9 +163,9 @@ int bq_cmd_view(int argc, char **argv, const struct bq_cli *cli)
     if (code || cli->is_silent)
         return code;
     struct bq_picture pictures[MAX_PICTURES] = {0};
-    int rc = 0;
+    int rc = bq_cli_check_target("-o", v.out, "\x89PNG", false, "a PNG picture", &err);
     for (size_t i = 0; i < v.n && rc == 0; i++)
-        rc = draw_place(v.place[i], &pictures[i], &err);
+        rc = draw_place(v.place[i], v.out, &pictures[i], &err);
     if (rc == 0)
         rc = bq_picture_write(v.out, pictures, v.n, &err);
     for (size_t i = 0; i < v.n; i++)

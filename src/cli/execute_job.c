@@ -31,20 +31,6 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
     return options->json ? bq_report_json(report, options->json, err) : 0;
 }
 
-int bq_cli_check_json(const char *path, struct bq_error *err)
-{
-    char folder[4096];
-    const char *slash = path ? strrchr(path, '/') : NULL;
-    snprintf(folder, sizeof folder, "%.*s",
-             slash == path ? 1
-             : slash       ? (int)(slash - path)
-                           : 1,
-             slash ? path : ".");
-    if (!path || strcmp(path, "-") == 0 || access(folder, W_OK) == 0)
-        return 0;
-    return bq_fail(err, BQ_EXIT_USAGE, "--json %s: %s", path, strerror(errno));
-}
-
 static bool has_terminal(const struct bq_cli *cli)
 {
     return getenv("BANQUET_TERMINAL") || (!cli->is_launched && isatty(STDERR_FILENO));
@@ -71,9 +57,10 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .is_bound = options->is_bound && cli->is_launched,
                                        .is_terminal = has_terminal(cli),
                                        .is_quiet = options->is_quiet};
-        struct bq_job *job =
-            bq_cli_check_json(options->json, &err) < 0 ? NULL : make(context, &err);
-        code = job ? bq_session_run(session, job, &o, show, (void *)options, &err) : (int)err.exit;
+        struct bq_job *job = make(context, &err);
+        code = !job || bq_cli_check_files(options->json, job, &err) < 0
+                   ? (int)err.exit
+                   : bq_session_run(session, job, &o, show, (void *)options, &err);
         if (err.text[0])
             code = bq_cli_complain(&err);
         bq_job_destroy(job);

@@ -75,4 +75,19 @@ struct bq_layout {
     unsigned char fill[8]; /* of elements that were never written: one native number */
 };
 
+/* Field by field: what lies between the fields may be anything. */
+static inline bool bq_space_is_same(const struct bq_space *a, const struct bq_space *b)
+{
+    bool is_same = a->rank == b->rank;
+    for (int i = 0; i < a->rank && is_same; i++)
+        is_same = a->extent[i] == b->extent[i];
+    return is_same;
+}
+
+static inline bool bq_number_is_same(const struct bq_number *a, const struct bq_number *b)
+{
+    return a->is_float == b->is_float && a->is_big_endian == b->is_big_endian &&
+           a->is_signed == b->is_signed && a->size == b->size;
+}
+
 #endif

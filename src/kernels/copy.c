@@ -1,5 +1,6 @@
-/* copy: out = in, bit for bit. What is left of a run is what the engine costs: reading, decoding,
- * encoding, writing. It is also how to give a dataset other chunks or another compression.
+/* copy: out = in, bit for bit (float16 comes as float32, where its NaNs lose their payload). What
+ * is left of a run is what the engine costs: reading, decoding, encoding, writing. It is also how
+ * to give a dataset other chunks or another compression.
  *
  * `out` may be `in`.
  */

@@ -198,7 +198,7 @@ const struct bq_kernel bq_kernel_stats = {
     .flags = BQ_READS,
     .name = "stats",
     .summary =
-        "counts, range, sum, mean, deviation of finite numbers; NaN and infinities counted apart",
+        "count, range, sum, mean, deviation; NaN is left out and counted, infinities are numbers",
     .params = params,
     .n_params = sizeof params / sizeof *params,
     .prepare = prepare,

@@ -17,11 +17,35 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
                                        const struct bq_kernel *kernel, uint32_t step,
                                        uint32_t shard, struct bq_error *err);
 
-/* Chooses how many cooks work, n_cooks at most, and how many chunks each may have in progress, so
- * that what is allocated stays within `budget` bytes, and allocates it. -1 (exit 2) when not even
- * one cook can work. */
-int bq_executor_prepare(struct bq_executor *executor, unsigned *n_cooks, unsigned *n_slots,
-                        uint64_t budget, struct bq_error *err);
+/* A stored chunk that is decoded so many times is worth a word. */
+#define BQ_MANY_REPEATS 3
+
+/* What of a kitchen fits into its memory. */
+struct bq_fit {
+    unsigned n_cooks, n_slots; /* cooks, and chunks that each may have in progress */
+    unsigned n_cached;         /* decoded chunks that are kept for other blocks */
+    bool has_plenty;           /* thin blocks are fetched together */
+    uint64_t bytes;            /* of all buffers */
+    double repeats;            /* how many times each stored chunk is decoded, about */
+    uint64_t least_for_row; /* bytes of buffers with which that would be once; UINT64_MAX: none */
+};
+
+/* Chooses how many cooks work, n_cooks at most, and what each gets, so that what is allocated stays
+ * within `budget` bytes. -1 (exit 2) when not even one cook can work. Allocates nothing. */
+int bq_executor_fit(const struct bq_recipe *recipe, const struct bq_kernel *kernel, bool is_served,
+                    bool is_direct, unsigned n_cooks, uint64_t budget, struct bq_fit *fit,
+                    struct bq_error *err);
+
+/* Bytes that the program itself takes, to be left of a kitchen's `memory`. */
+uint64_t bq_executor_taken(void);
+
+/* What to do about stored chunks that are decoded many times, into out. Returns out. */
+const char *bq_executor_advice(const struct bq_recipe *recipe, const struct bq_fit *fit, char *out,
+                               size_t size);
+
+/* Fits, and allocates. */
+int bq_executor_prepare(struct bq_executor *executor, unsigned n_cooks, uint64_t budget,
+                        struct bq_fit *fit, struct bq_error *err);
 
 /* Whether tiny chunks may be taken in runs: see bq_pool_config.is_single. */
 bool bq_executor_takes_runs(const struct bq_executor *executor);
@@ -63,8 +87,8 @@ int bq_executor_commit(struct bq_executor *executor, struct bq_error *err);
 
 void bq_executor_bytes(const struct bq_executor *executor, uint64_t *in, uint64_t *out);
 
-/* Bytes that a kitchen of so many cooks, each with so many chunks in progress, needs for its
- * buffers; where the file systems are shared. */
+/* Bytes that a kitchen of so many cooks, each with so many chunks in progress, needs at least for
+ * its buffers; where the file systems are shared. */
 uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks, unsigned n_slots);
 
 #endif

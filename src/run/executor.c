@@ -1,11 +1,16 @@
 /* An executor from its creation to its end: input and output, and as many cooks and chunks in
  * progress as fit into memory. */
 #include <stdatomic.h>
+#include <stdio.h>
 
+#include "adapters/memory.h"
 #include "base/heap.h"
+#include "base/text.h"
 #include "run/execute_internal.h"
 
 #define AHEAD 8 /* chunks that a cook may have in progress while it waits for a slow file */
+#define MOST_CACHED 4096
+#define PROGRAM_BYTES (8u << 20) /* stacks, messages, results: what grows while a step runs */
 
 /* -- creation ----------------------------------------------------------------------------- */
 
@@ -26,9 +31,11 @@ static uint64_t stack_bytes(const struct bq_recipe *recipe)
     return (BQ_POOL_MAX_LEVEL + 2) * ((bq_recipe_result_size(recipe) + 63) / 64 * 64);
 }
 
-/* For each chunk in progress, for each cook, and once. */
+/* For each chunk in progress, for each cook, for each decoded chunk that is kept, and once. */
 struct need {
-    uint64_t slot, cook, fixed;
+    uint64_t slot, cook, cached, fixed;
+    unsigned row;     /* decoded chunks that should be kept */
+    bool is_long_row; /* and these are not all of them */
 };
 
 static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool is_direct,
@@ -42,14 +49,17 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
                                  5 * BQ_HEAP_EXTRA,
                          .cook = in.cook + out.cook + bq_pool_memory(recipe->open, result) +
                                  2 * result, /* and merged ones, waiting to be sent */
+                         .cached = in.cached,
+                         .row = in.row < MOST_CACHED ? (unsigned)in.row : MOST_CACHED,
+                         .is_long_row = in.row > MOST_CACHED,
                          .fixed = in.fixed + out.fixed};
 }
 
 /* The largest number when it does not fit. */
-static uint64_t total(struct need need, unsigned n_cooks, unsigned n_slots)
+static uint64_t total(struct need need, unsigned n_cooks, unsigned n_slots, unsigned n_cached)
 {
     unsigned __int128 cook = need.cook + (unsigned __int128)n_slots * need.slot;
-    unsigned __int128 all = need.fixed + n_cooks * cook;
+    unsigned __int128 all = need.fixed + n_cooks * cook + (unsigned __int128)n_cached * need.cached;
     return all < UINT64_MAX ? (uint64_t)all : UINT64_MAX;
 }
 
@@ -57,7 +67,19 @@ uint64_t bq_executor_memory(const struct bq_recipe *recipe, unsigned n_cooks, un
 {
     bool is_direct =
         recipe->output.how == BQ_OUTPUT_DIRECT || recipe->output.how == BQ_OUTPUT_SHARDED;
-    return total(need_of(recipe, false, is_direct, false), n_cooks, n_slots);
+    struct need need = need_of(recipe, false, is_direct, false);
+    return total(need, n_cooks, n_slots, need.row ? n_cooks : 0);
+}
+
+/* Measured once, before the first step: later, buffers of the steps before are kept for the next,
+ * and are no reason to refuse it. A fact about the process, so it may be kept by one. */
+uint64_t bq_executor_taken(void)
+{
+    static _Atomic uint64_t taken;
+    uint64_t none = 0;
+    if (atomic_load(&taken) == 0)
+        atomic_compare_exchange_strong(&taken, &none, bq_memory_resident() + PROGRAM_BYTES);
+    return atomic_load(&taken);
 }
 
 struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
@@ -107,55 +129,105 @@ static int bench_create(struct bq_executor *x, struct bench *bench)
     return is_missing ? -1 : 0;
 }
 
-/* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
- * cook would wait, and a cook that is not there helps nobody. */
-static int fit(const struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots, bool *has_plenty,
-               uint64_t budget, struct bq_error *err)
+/* Decoded chunks that are enough for so many cooks: a row, and what they hold while they pass from
+ * one to the next. */
+static unsigned enough(struct need need, unsigned n_cooks)
 {
-    const struct bq_recipe *recipe = x->recipe;
-    bool is_served = bq_executor_is_served(x), is_direct = bq_executor_is_direct(x);
-    /* A kernel that waits keeps its output's place meanwhile: it has as many as the job says. */
-    bool is_fixed = recipe->open > 1 || !recipe->has_input || (x->kernel->flags & BQ_WAITS);
-    unsigned cooks = *n_cooks, least = is_fixed ? recipe->open : 1;
-    struct need need = need_of(recipe, is_served, is_direct, true);
-    *has_plenty = total(need, cooks, least) <= budget;
-    if (!*has_plenty)
-        need = need_of(recipe, is_served, is_direct, false);
-    while (cooks > 1 && total(need, cooks, least) > budget)
+    return need.row ? need.row + 2 * n_cooks : 0;
+}
+
+/* The most cooks that fit, each with the least of everything, and with all decoded chunks of a row
+ * or one each; 0: not even one. */
+static unsigned most_cooks(struct need need, unsigned wanted, unsigned n_slots, bool has_row,
+                           uint64_t budget)
+{
+    unsigned cooks = wanted;
+    while (cooks > 0 && total(need, cooks, n_slots,
+                              has_row    ? enough(need, cooks)
+                              : need.row ? cooks
+                                         : 0) > budget)
         cooks--;
-    if (total(need, cooks, least) > budget)
+    return cooks;
+}
+
+/* As many cooks as fit, then as many chunks in progress: what is fetched ahead helps only where a
+ * cook would wait, and a cook that is not there helps nobody. But where chunks cut the file's so
+ * that each stored one is decoded over and over, fewer cooks that keep what they decode are faster
+ * than more that do not. */
+int bq_executor_fit(const struct bq_recipe *recipe, const struct bq_kernel *kernel, bool is_served,
+                    bool is_direct, unsigned n_cooks, uint64_t budget, struct bq_fit *fit,
+                    struct bq_error *err)
+{
+    /* A kernel that waits keeps its output's place meanwhile: it has as many as the job says. */
+    bool is_fixed = recipe->open > 1 || !recipe->has_input || (kernel->flags & BQ_WAITS);
+    unsigned least = is_fixed ? recipe->open : 1;
+    double repeats = recipe->has_input ? bq_stored_repeats(&recipe->layout, &recipe->plan) : 1;
+    struct need need = need_of(recipe, is_served, is_direct, true);
+    *fit = (struct bq_fit){.repeats = repeats};
+    fit->has_plenty = total(need, n_cooks, least, enough(need, n_cooks)) <= budget;
+    if (!fit->has_plenty)
+        need = need_of(recipe, is_served, is_direct, false);
+    fit->least_for_row = need.is_long_row ? UINT64_MAX : total(need, 1, least, enough(need, 1));
+    unsigned thin = most_cooks(need, n_cooks, least, false, budget);
+    unsigned keeping = need.is_long_row ? 0 : most_cooks(need, n_cooks, least, true, budget);
+    if (thin == 0)
         return bq_fail(err, BQ_EXIT_USAGE,
                        "one cook needs %.1f MiB for its chunks, and `memory` leaves %.1f: give it "
                        "more, or choose a smaller `chunk`",
-                       (double)total(need, 1, least) / (1 << 20), (double)budget / (1 << 20));
-    unsigned slots = is_fixed ? recipe->open : AHEAD;
-    while (slots > least && total(need, cooks, slots) > budget)
-        slots--;
-    *n_cooks = cooks;
-    *n_slots = slots;
+                       (double)total(need, 1, least, need.row ? 1 : 0) / (1 << 20),
+                       (double)budget / (1 << 20));
+    bool is_keeping = keeping * repeats >= thin;
+    fit->n_cooks = is_keeping ? keeping : thin;
+    unsigned cached = need.row ? fit->n_cooks : 0, most = enough(need, fit->n_cooks);
+    if (is_keeping) {
+        cached = most;
+        fit->repeats = 1;
+    } else if (need.cached) {
+        uint64_t more = (budget - total(need, fit->n_cooks, least, cached)) / need.cached;
+        cached = more < most - cached ? cached + (unsigned)more : most;
+    }
+    fit->n_slots = is_fixed ? recipe->open : AHEAD;
+    while (fit->n_slots > least && total(need, fit->n_cooks, fit->n_slots, cached) > budget)
+        fit->n_slots--;
+    fit->n_cached = cached;
+    fit->bytes = total(need, fit->n_cooks, fit->n_slots, cached);
     return 0;
 }
 
-int bq_executor_prepare(struct bq_executor *x, unsigned *n_cooks, unsigned *n_slots,
-                        uint64_t budget, struct bq_error *err)
+const char *bq_executor_advice(const struct bq_recipe *recipe, const struct bq_fit *fit, char *out,
+                               size_t size)
 {
-    bool has_plenty;
-    if (fit(x, n_cooks, n_slots, &has_plenty, budget, err) < 0)
+    const struct bq_space *stored = &recipe->layout.chunk;
+    char chunk[120], memory[48] = "";
+    if (fit->least_for_row < UINT64_MAX)
+        snprintf(memory, sizeof memory, ", or `memory` of %llu MiB",
+                 (unsigned long long)((fit->least_for_row + bq_executor_taken()) >> 20) + 1);
+    snprintf(out, size, "choose a `chunk` of whole stored ones (%s)%s",
+             bq_text_extent(stored->extent, stored->rank, chunk, sizeof chunk), memory);
+    return out;
+}
+
+int bq_executor_prepare(struct bq_executor *x, unsigned n_cooks, uint64_t budget,
+                        struct bq_fit *fit, struct bq_error *err)
+{
+    if (bq_executor_fit(x->recipe, x->kernel, bq_executor_is_served(x), bq_executor_is_direct(x),
+                        n_cooks, budget, fit, err) < 0)
         return -1;
-    unsigned n = *n_cooks * *n_slots;
-    x->n_slots = *n_slots;
+    unsigned n = fit->n_cooks * fit->n_slots;
+    x->n_slots = fit->n_slots;
     x->benches = bq_alloc(n, sizeof *x->benches);
     for (unsigned i = 0; x->benches && i < n; i++) {
         x->n_benches = i + 1;
         if (bench_create(x, &x->benches[i]) < 0)
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the chunks of %u cooks",
-                           *n_cooks);
+                           fit->n_cooks);
     }
     if (!x->benches)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    if (x->intake && bq_intake_prepare(x->intake, *n_cooks, *n_slots, has_plenty, err) < 0)
+    if (x->intake && bq_intake_prepare(x->intake, fit->n_cooks, fit->n_slots, fit->n_cached,
+                                       fit->has_plenty, err) < 0)
         return -1;
-    return x->outlet ? bq_outlet_prepare(x->outlet, *n_cooks, err) : 0;
+    return x->outlet ? bq_outlet_prepare(x->outlet, fit->n_cooks, err) : 0;
 }
 
 bool bq_executor_is_served(const struct bq_executor *x)

@@ -233,7 +233,7 @@ int bq_gather_commit(struct bq_gather *g, const struct bq_report *report, struct
     if (rc == 0) {
         output = g->shards ? join(g, err) : g->output;
         g->output = NULL;
-        rc = output ? bq_outcome_note(output, report, err) : -1;
+        rc = output ? bq_outcome_note(output, report, &g->recipe->plan, err) : -1;
     }
     if (rc == 0 && g->shards)
         rc = bq_shards_publish(g->shards, err);

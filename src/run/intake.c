@@ -13,10 +13,6 @@
 #include "run/band.h"
 
 #define MOST_THREADS 32 /* that wait for a slow file */
-#define CACHED_OF_COOK                                                                             \
-    16 /* decoded chunks that a cook brings to the cache; four times as many where                 \
-          blocks have margins and there is plenty of memory */
-
 /* One chunk in progress. */
 struct slot {
     struct bq_errand errand; /* first: fetching it in another thread */
@@ -102,19 +98,6 @@ static size_t slot_room(const struct bq_recipe *recipe, bool is_served)
                : bq_stored_room(layout, &recipe->plan, bq_type_size(recipe->in_type));
 }
 
-/* Decoded chunks that are kept for other blocks. */
-static unsigned n_shared(const struct bq_recipe *recipe, unsigned most)
-{
-    return bq_stored_form(&recipe->layout) == BQ_STORED_PIECES
-               ? bq_stored_shared(&recipe->layout, &recipe->plan, most)
-               : 0;
-}
-
-static unsigned cached_of_cook(const struct bq_recipe *recipe, bool has_plenty)
-{
-    return has_plenty && recipe->plan.halo.is_any ? 4 * CACHED_OF_COOK : CACHED_OF_COOK;
-}
-
 /* Where parts of a window are decoded that come from the other end of the dataset. */
 static size_t strip_bytes(const struct bq_recipe *recipe)
 {
@@ -135,8 +118,8 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
              bq_stored_pieces(layout, &recipe->plan) * sizeof(struct bq_piece) +
              sizeof(struct slot);
     m.cook = chunk ? chunk + bq_codec_memory(chunk, &layout->filters) : 0;
-    unsigned n_cached = n_shared(recipe, cached_of_cook(recipe, has_plenty));
-    m.cook += n_cached ? bq_chunk_cache_memory(n_cached, chunk) : 0;
+    m.row = chunk ? bq_stored_row(layout, &recipe->plan) : 0;
+    m.cached = m.row ? bq_chunk_cache_memory(1, chunk) : 0;
     if (is_served)
         m.fixed = BQ_TRANSPORT_RECEIVING * slot_room(recipe, true);
     m.slot += strip_bytes(recipe);
@@ -149,8 +132,8 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
     return m;
 }
 
-int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, bool has_plenty,
-                      struct bq_error *err)
+int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, unsigned n_cached,
+                      bool has_plenty, struct bq_error *err)
 {
     const bool is_served = !t->input;
     const struct bq_layout *layout = &t->recipe->layout;
@@ -163,13 +146,8 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, b
     t->slots = bq_alloc((size_t)t->n_cooks * t->n_slots, sizeof *t->slots);
     if (!t->cooks || !t->slots)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
-    if (n_shared(t->recipe, 1)) {
-        /* At least one a cook, and all that it is counted for. */
-        unsigned n = n_shared(t->recipe, cached_of_cook(t->recipe, has_plenty) * n_cooks);
-        t->cache = bq_chunk_cache_create(n < n_cooks ? n_cooks : n, chunk);
-        if (!t->cache)
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
-    }
+    if (n_cached && !(t->cache = bq_chunk_cache_create(n_cached, chunk)))
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");
     if (has_plenty && !is_served && bq_bands_memory(layout, &t->recipe->plan).cook) {
         t->bands = bq_bands_create(t->input, layout, &t->recipe->plan, n_cooks);
         if (!t->bands)

@@ -8,6 +8,7 @@
 #include "base/heap.h"
 
 #define MAX_RESULTS 64
+#define NAMED_CHUNKS 20 /* of those given up, in the output's attribute */
 
 struct gathering {
     struct bq_sink sink; /* first: the kernel's pointer is ours */
@@ -146,7 +147,32 @@ out:
     return rc;
 }
 
-int bq_outcome_note(struct bq_output *output, const struct bq_report *report, struct bq_error *err)
+/* "2 chunks were given up and hold the fill value: 3 at (512, 0), 7 at (1024, 512)". */
+static void name_given_up(const struct bq_report *report, const struct bq_plan *plan, char *text,
+                          size_t size)
+{
+    bool is_one = report->n_given_up_total == 1;
+    size_t w = (size_t)snprintf(text, size, "%llu chunk%s given up and hold%s the fill value",
+                                (unsigned long long)report->n_given_up_total,
+                                is_one ? " was" : "s were", is_one ? "s" : "");
+    size_t n = report->n_given_up < NAMED_CHUNKS ? report->n_given_up : NAMED_CHUNKS;
+    for (size_t i = 0; i < n && w < size; i++) {
+        uint64_t offset[BQ_MAX_RANK], extent[BQ_MAX_RANK], chunk = report->given_up[i].chunk;
+        bq_plan_chunk(plan, chunk, offset, extent);
+        w += (size_t)snprintf(text + w, size - w, "%s %llu at (", i ? "," : ":",
+                              (unsigned long long)chunk);
+        for (int k = 0; k < plan->space.rank && w < size; k++)
+            w += (size_t)snprintf(text + w, size - w, "%s%llu", k ? ", " : "",
+                                  (unsigned long long)offset[k]);
+        if (w < size)
+            w += (size_t)snprintf(text + w, size - w, ")");
+    }
+    if (report->n_given_up_total > n && w < size)
+        snprintf(text + w, size - w, ", ...");
+}
+
+int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
+                    const struct bq_plan *plan, struct bq_error *err)
 {
     char job[1024];
     snprintf(job, sizeof job, "%s: %s%s%s", report->job, report->kernel,
@@ -156,9 +182,8 @@ int bq_outcome_note(struct bq_output *output, const struct bq_report *report, st
         bq_output_note(output, "banquet_digest", report->digest, err) < 0)
         return -1;
     if (report->n_given_up_total) {
-        char text[80];
-        snprintf(text, sizeof text, "%llu chunks were given up and hold the fill value",
-                 (unsigned long long)report->n_given_up_total);
+        char text[20 * 240 + 120];
+        name_given_up(report, plan, text, sizeof text);
         return bq_output_note(output, "banquet_incomplete", text, err);
     }
     return 0;

@@ -11,7 +11,8 @@
 int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
                const struct bq_merge *merge, struct bq_error *err);
 
-/* Attributes on the output dataset that say how it was made. */
-int bq_outcome_note(struct bq_output *output, const struct bq_report *report, struct bq_error *err);
+/* Attributes on the output dataset that say how it was made, and which chunks are not. */
+int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
+                    const struct bq_plan *plan, struct bq_error *err);
 
 #endif

@@ -5,6 +5,8 @@
 
 #include "core/graph.h"
 #include "core/number.h"
+#include "base/text.h"
+#include "run/execute.h"
 #include "run/registry.h"
 #include "run/settle.h"
 
@@ -167,6 +169,14 @@ static int check_whole(const struct bq_plan *plan, const struct bq_setup *setup,
     return 0;
 }
 
+/* Says where the chunk's shape was given: in the job or on the command line. */
+static int fail_chunk(struct bq_error *err, const struct bq_job *job, const struct bq_step *step)
+{
+    if (step->chunk_rank && step->chunk_line == 0)
+        return bq_fail_in(err, "--chunk");
+    return fail_at(err, job, step->chunk_line);
+}
+
 static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
                const struct bq_setup *setup, struct bq_error *err)
 {
@@ -179,9 +189,11 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         recipe->has_input ? &bq_input_info(r->input)->chunk : &setup->chunk;
     int rc;
     if (step->chunk_rank && step->chunk_rank != setup->space.rank) {
-        bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extents, the dataset has %d dimension%s",
-                step->chunk_rank, setup->space.rank, setup->space.rank == 1 ? "" : "s");
-        return fail_at(err, job, step->chunk_line);
+        bool is_scalar = r->input && bq_input_info(r->input)->is_scalar;
+        int rank = is_scalar ? 0 : setup->space.rank;
+        bq_fail(err, BQ_EXIT_USAGE, "chunk has %d extent%s, the dataset has %d dimension%s",
+                step->chunk_rank, step->chunk_rank == 1 ? "" : "s", rank, rank == 1 ? "" : "s");
+        return fail_chunk(err, job, step);
     }
     if (step->chunk_rank)
         rc = bq_plan_make(plan, &setup->space, step->chunk, err);
@@ -195,7 +207,7 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         rc = bq_fail(err, BQ_EXIT_USAGE, "%llu chunks; at most 2^39: choose a larger `chunk`",
                      (unsigned long long)plan->n_chunks);
     if (rc < 0)
-        return fail_at(err, job, step->chunk_line);
+        return fail_chunk(err, job, step);
     if (set_halo(r, step, setup, err) < 0)
         return fail_at(err, job, step->border_line ? step->border_line : step->kernel_line);
     bool has_bytes = recipe->has_input || step->output.file;
@@ -203,9 +215,24 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
         bq_fail(err, BQ_EXIT_USAGE,
                 "a chunk would have %llu elements; 2^27 at most: choose a smaller `chunk`",
                 (unsigned long long)plan->max_window);
-        return fail_at(err, job, step->chunk_line);
+        return fail_chunk(err, job, step);
     }
     return 0;
+}
+
+/* Memory that is too little for one cook with the least in progress is better refused before a
+ * kitchen does. */
+static int check_memory(const struct bq_recipe *recipe, int line, struct bq_error *err)
+{
+    uint64_t least = bq_executor_taken() + bq_executor_memory(recipe, 1, recipe->open);
+    char a[64];
+    if (!recipe->memory || recipe->memory >= least)
+        return 0;
+    return bq_fail(err, BQ_EXIT_USAGE,
+                   "%s of %s is too little: one cook and the program need %llu MiB; give it more, "
+                   "or choose a smaller `chunk`",
+                   line ? "memory" : "--memory", bq_text_bytes(recipe->memory, a, sizeof a),
+                   (unsigned long long)(least >> 20) + 1);
 }
 
 int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_step *step,
@@ -251,6 +278,9 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
             (!r->output.is_scratch && bq_output_check(&r->output, err) < 0))
             goto failed;
     }
+    line = step->memory_line;
+    if (check_memory(recipe, line, err) < 0)
+        goto failed;
     return 0;
 
 failed:

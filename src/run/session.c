@@ -134,6 +134,7 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
     /* The launcher passes signals on to all; the coordinator decides. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
     return bq_kitchen(s->transport, s->registry, err) < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
 }
 
@@ -246,7 +247,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                                      .done_context = context,
                                      .copy = bq_registry_find(s->registry, "copy"),
                                      .is_one_machine = s->transport->n_machines == 1};
-    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term;
+    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup;
     run.steps = bq_alloc(BQ_MAX_STEPS, sizeof *run.steps);
     if (!run.steps) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
@@ -255,11 +256,15 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
+    sigaction(SIGHUP, &action, &old_hup);
+    if (old_hup.sa_handler == SIG_IGN) /* nohup: the run shall outlive the terminal */
+        sigaction(SIGHUP, &old_hup, NULL);
     int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, err) : 0;
     if (rc == 0)
         rc = bq_steps_run(job, &driver, err);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    sigaction(SIGHUP, &old_hup, NULL);
     bq_coordinator_destroy(run.coordinator);
     bq_free(run.steps);
     if (rc < 0)

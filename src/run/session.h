@@ -33,8 +33,8 @@ struct bq_session_options {
 
 /* The coordinator: runs the job's steps, each after what it needs, calling done with each step's
  * report (freed afterwards). Stops at the first that fails. Returns an
- * exit code; err says why when it is not 0 or BQ_EXIT_PARTIAL. SIGINT and SIGTERM stop it in an
- * orderly way. */
+ * exit code; err says why when it is not 0 or BQ_EXIT_PARTIAL. SIGINT, SIGTERM and SIGHUP stop it
+ * in an orderly way. */
 int bq_session_run(struct bq_session *session, const struct bq_job *job,
                    const struct bq_session_options *options,
                    int (*done)(void *context, struct bq_report *report, struct bq_error *err),

@@ -111,6 +111,10 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
     bool is_like = info && info->type == recipe->out_type;
     if (compress == BQ_COMPRESS_AUTO)
         compress = info && info->is_compressed ? BQ_COMPRESS_GZIP : BQ_COMPRESS_NONE;
+    if (compress == BQ_COMPRESS_NONE && step->wish.shuffle == BQ_CHOICE_YES)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "shuffle: true without compression makes nothing smaller; add `compress: "
+                       "gzip:1`, or leave out `shuffle`");
     /* The numbers of an output of the input's type are stored as the input's are. */
     size_t element = is_like && bq_input_layout(r->like)->storage != BQ_STORAGE_OTHER
                          ? bq_input_layout(r->like)->number.size
@@ -126,6 +130,9 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
                                     .force = force};
     /* The output is cut as its input is in the file; what has no input is cut as it is cooked. */
     spec->chunk = info ? info->chunk : chunk_of_plan(plan);
+    /* What guards the input's chunks guards the output's, after what compresses them. */
+    if (info && info->has_checksum && spec->chunk.rank && !step->wish.is_scratch)
+        add(&spec->filters, BQ_FILTER_FLETCHER32, 0, 0);
     bool is_scalar = info && info->is_scalar;
     if (plan->n_chunks == 0 || is_scalar)
         spec->filters.n = 0; /* nothing to compress, and no chunks */

@@ -8,7 +8,6 @@
 #include "run/kitchen_internal.h"
 
 #define MEASURED_NS UINT64_C(1000000000) /* looking into /proc and cgroups takes a millisecond */
-#define PROGRAM_BYTES (8u << 20) /* stacks, messages, results: what grows while a step runs */
 
 static void warn_about_binding(struct station *s)
 {
@@ -41,7 +40,7 @@ static int share_memory(struct station *s, unsigned *n_slots, struct bq_error *w
     unsigned wanted = s->n_cooks;
     if (!s->kitchen->own) /* before the first step: later, buffers of steps before are kept for the
                              next */
-        s->kitchen->own = bq_memory_resident() + PROGRAM_BYTES;
+        s->kitchen->own = bq_executor_taken();
     uint64_t taken = s->kitchen->own, now = bq_now();
     if (!s->kitchen->measured || now - s->kitchen->measured > MEASURED_NS) {
         s->kitchen->share = bq_memory_share(bq_memory_available(""), s->kitchen->transport->n_here);
@@ -50,9 +49,16 @@ static int share_memory(struct station *s, unsigned *n_slots, struct bq_error *w
     s->budget = s->recipe.memory ? s->recipe.memory : taken + s->kitchen->share;
     uint64_t left = s->budget > taken ? s->budget - taken : 0;
     left /= s->recipe.n_beside ? s->recipe.n_beside : 1;
-    if (bq_executor_prepare(s->executor, &s->n_cooks, n_slots, left, why) < 0)
+    struct bq_fit fit;
+    if (bq_executor_prepare(s->executor, wanted, left, &fit, why) < 0)
         return -1;
-    if (s->n_cooks < wanted)
+    s->n_cooks = fit.n_cooks;
+    *n_slots = fit.n_slots;
+    char advice[140];
+    if (fit.repeats >= BQ_MANY_REPEATS)
+        snprintf(s->warning, sizeof s->warning, "each stored chunk is decoded about %.0f times: %s",
+                 fit.repeats, bq_executor_advice(&s->recipe, &fit, advice, sizeof advice));
+    else if (s->n_cooks < wanted)
         snprintf(s->warning, sizeof s->warning,
                  "memory for %u of %u cooks: give it more `memory`, or choose a smaller `chunk`",
                  s->n_cooks, wanted);

@@ -394,6 +394,7 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
         node->step = *given;
         memset(node->step.owned, 0, sizeof node->step.owned);
         bq_step_start(&node->step, s->driver->copy);
+        node->step.origin = NULL;
         node->step.made_by = given->kernel->name;
         node->step.schedule = given->schedule;
         node->step.n_uses = 0;

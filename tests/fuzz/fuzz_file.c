@@ -75,7 +75,7 @@ static void kit_open(struct kit *kit, struct bq_input *input, const struct bq_pl
     size_t room = bq_stored_room(layout, plan, native), chunk = bq_layout_chunk_bytes(layout);
     uint64_t n_pieces = bq_stored_pieces(layout, plan);
     unsigned n_shared =
-        bq_stored_form(layout) == BQ_STORED_PIECES ? bq_stored_shared(layout, plan, 3) : 0;
+        bq_stored_form(layout) == BQ_STORED_PIECES && bq_stored_row(layout, plan) ? 3 : 0;
     *kit = (struct kit){.input = input, .layout = layout, .native = native};
     kit->stored.bytes = exactly(room);
     kit->stored.room = room;

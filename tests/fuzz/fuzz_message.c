@@ -73,15 +73,16 @@ static void get_ready(struct bq_recipe *step)
 {
     static const struct bq_kernel kernel = {.name = "fuzz"};
     struct bq_error err = {0};
-    unsigned n_cooks = step->n_cooks ? step->n_cooks : 4, n_slots = 0;
+    struct bq_fit fit;
+    unsigned n_cooks = step->n_cooks ? step->n_cooks : 4;
     size_t before = allocated();
     step->delivery = BQ_DELIVERY_COORDINATOR;
     strcpy(step->output.work, "/dev/null/none");
     bq_executor_memory(step, n_cooks, step->open);
     struct bq_executor *executor = bq_executor_create(step, &kernel, 1, 1, &err);
     MUST(executor);
-    if (bq_executor_prepare(executor, &n_cooks, &n_slots, BUDGET, &err) == 0)
-        MUST(n_cooks > 0 && n_slots > 0);
+    if (bq_executor_prepare(executor, n_cooks, BUDGET, &fit, &err) == 0)
+        MUST(fit.n_cooks > 0 && fit.n_slots > 0);
     else
         MUST(err.text[0]);
     MUST(allocated() <= before + BUDGET + BUDGET / 4);
@@ -109,7 +110,7 @@ static void take_stored(struct bq_message *m)
                                .pieces = exactly((size_t)n_pieces * sizeof *stored.pieces)};
     if (bq_stored_get(&m->rest, layout, &block, native, &stored) == 0) {
         struct bq_error err = {0};
-        unsigned n_shared = bq_stored_shared(layout, plan, 2);
+        unsigned n_shared = bq_stored_row(layout, plan) ? 2 : 0;
         struct bq_decoder decoder = {.codec = bq_codec_create(chunk, NULL),
                                      .scratch = exactly(chunk),
                                      .cache =
