@@ -113,7 +113,7 @@ static void wait_for(const struct bq_call *call)
     if (call->wait_fd >= 0) {
         struct pollfd on = {.fd = call->wait_fd, .events = call->wait_events};
         uint64_t ms = call->wait_ns / 1000000;
-        poll(&on, 1, ms && ms < 10000 ? (int)ms : 10000);
+        poll(&on, 1, ms && ms < 10000 ? (int)ms : 10000); /* 0 is without limit */
     } else if (ns) {
         nanosleep(&nap, NULL);
     }
@@ -162,6 +162,10 @@ struct dish cook_chunk(const struct round *round, const struct cut *cut, uint64_
         enum bq_answer answer = cook(round, &b, garbage);
         if (answer != BQ_DONE)
             dish.answer = answer;
+    }
+    if (dish.answer == BQ_FAIL && round->kernel->abandon && b.call.state) {
+        round->kernel->abandon(b.call.state);
+        tried(LETS_GO);
     }
     inspect(&b, round);
     b.call.message[sizeof b.call.message - 1] = 0;
