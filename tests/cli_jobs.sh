@@ -4,6 +4,7 @@
 
 check "a photo" $banquet make photo photo.h5 --size 512x512 --quiet
 check "a field" $banquet make field field.h5 --size 4x64x64 --quiet
+check "a film" $banquet make field film.h5 --size 3x512x512 --gzip 1 --quiet
 check "a plate" $banquet make field plate.h5 --size 1x64x64 --quiet
 check "clusters" $banquet make clusters clusters.h5 --size 20000x9 --quiet
 check "cells" $banquet make cells cells.h5 --size 128x128 --quiet

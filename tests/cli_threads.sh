@@ -30,4 +30,17 @@ else
 fi
 slow_storage
 SLOW_MS=2 check "copy from slow storage" slow $banquet run copy.yaml --force --cooks 3
+
+# Stages with threads of their own, steps under way together, and rounds.
+check "a film" $banquet make field film.h5 --size 6x64x64 --gzip 1 --quiet
+check "cells" $banquet make cells cells.h5 --size 64x64 --quiet
+cat >film.yaml <<'EOF'
+steps:
+  - {name: soft, kernel: blur, border: wrap, input: "film.h5:/field", pipeline: {read: 2, kernel: 2, encode: 2, write: 2}}
+  - {name: out, kernel: copy, uses: {input: soft}, output: {file: film_out.h5, dataset: /x, compress: gzip:1}, pipeline: {kernel: 2}}
+  - {name: all, kernel: stats, input: "film.h5:/field"}
+  - {name: life, kernel: life, border: wrap, input: "cells.h5:/cells", next: {input: life}, output: "grown.h5:/cells", chunk: [16, 64], repeat: 5}
+EOF
+check "a graph of pipelines and rounds" $banquet run film.yaml
+check "the same again" $banquet run film.yaml --force --cooks 4
 finish

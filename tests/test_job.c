@@ -232,7 +232,8 @@ static void wrong_keys(void)
         {"kernal: oven\n", "job.yaml:1: key 'kernal' is not known; did you mean 'kernel'?"},
         {"kernel: oven\ntemperature: 1\n",
          "job.yaml:2: key 'temperature' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, uses, next, "
+         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, border, uses, "
+         "next, "
          "repeat, until, steps"},
         {"kernel: oven\n[a]: 1\n", "job.yaml:2: a key must be text, not a list or a map"},
         {"kernel: stats\ninput:\n  fil: a.h5\n",
@@ -244,7 +245,8 @@ static void wrong_keys(void)
         {"kernel: oven\n<<: 3\n", "job.yaml:2: '<<' must name a map or a list of maps"},
         {"\"tab\\there\": 1\n",
          "job.yaml:1: key 'tab?here' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, delivery, memory, on_error, border, uses, next, "
+         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, border, uses, "
+         "next, "
          "repeat, until, steps"},
     };
     CHECK_WRONG(wrong);
@@ -431,7 +433,8 @@ static void wrong_steps(void)
         {"steps: {kernel: oven}\n", "job.yaml:1: steps must be a list of steps, not a map"},
         {"steps:\n  - oven\n",
          "job.yaml:2: a step must be a map of keys (kernel, input, ...), not 'oven'"},
-        {"steps:\n  - {kernel: oven, steps: []}\n", "job.yaml:2: 'kernel' must stand inside a step, not beside 'steps'"},
+        {"steps:\n  - {kernel: oven, steps: []}\n",
+         "job.yaml:2: 'kernel' must stand inside a step, not beside 'steps'"},
         {"cooks: 2\nsteps:\n  - kernel: oven\n",
          "job.yaml:1: 'cooks' must stand inside a step, as the job has 'steps'"},
         {"steps:\n  - kernel: oven\nkernel: oven\n",

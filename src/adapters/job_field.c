@@ -241,6 +241,30 @@ static int params_read(struct bq_yaml *yaml, struct bq_step *step, const struct 
     return 0;
 }
 
+/* The threads of each stage, as bq_pipeline_set wants them. */
+static int pipeline_read(struct bq_yaml *yaml, struct bq_step *step,
+                         const struct bq_yaml_pair *field, struct bq_error *err)
+{
+    struct bq_yaml_pair pairs[BQ_YAML_MAX_KEYS];
+    char text[BQ_YAML_MAX_KEYS * 8] = "";
+    size_t n, used = 0;
+    if (bq_yaml_map(yaml, &field->value, pairs, &n, err))
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        const char *threads =
+            pairs[i].value.kind == BQ_YAML_TEXT ? bq_yaml_text(yaml, &pairs[i].value, err) : NULL;
+        if (!threads)
+            return bq_job_field_wrong(yaml, pairs[i].key, "a number of threads", &pairs[i].value,
+                                      err);
+        if (used < sizeof text)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%s:%s", i ? "," : "",
+                                     pairs[i].key, threads);
+    }
+    if (bq_step_set(step, "pipeline", used < sizeof text ? text : "", field->line, err))
+        return bq_yaml_at(yaml, field->line, err);
+    return 0;
+}
+
 static int uses_read(struct bq_yaml *yaml, struct bq_step *step, const struct bq_yaml_pair *field,
                      bool is_next, struct bq_error *err)
 {
@@ -306,6 +330,8 @@ int bq_job_field_read(struct bq_yaml *yaml, struct bq_step *step, const struct b
         return params_read(yaml, step, pair, err);
     if ((key == BQ_KEY_USES || key == BQ_KEY_NEXT) && kind == BQ_YAML_MAP)
         return uses_read(yaml, step, pair, key == BQ_KEY_NEXT, err);
+    if (key == BQ_KEY_PIPELINE && kind == BQ_YAML_MAP)
+        return pipeline_read(yaml, step, pair, err);
     if (kind == BQ_YAML_TEXT || key == BQ_KEY_STEPS)
         return text_read(yaml, step, pair->key, pair, err);
     if (key == BQ_KEY_INPUT && kind == BQ_YAML_MAP)

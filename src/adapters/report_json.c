@@ -1,5 +1,7 @@
 #include "adapters/report_json.h"
 
+#include "core/pipeline.h"
+
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -105,6 +107,8 @@ static json_t *cook(struct build *b, const struct bq_report *report,
         set(b, with, name[s], seconds(is->track.total[s]));
     set(b, with, "open", seconds(is->track.open));
     set(b, object, "core", json_integer(is->core));
+    if (is->stage)
+        set(b, object, "stage", text(bq_line_stage_name((enum bq_line_stage)(is->stage - 1))));
     set(b, object, "chunks", integer(is->n_chunks));
     set(b, object, "seconds", without);          /* without overlap: adds up to the makespan */
     set(b, object, "overlapping_seconds", with); /* as recorded: several chunks may wait at once */

@@ -255,6 +255,12 @@ static int step_check(const struct bq_job *job, const struct bq_step *step, stru
                 "kernel '%s' cannot share a chunk between cooks; leave out 'team'", kernel->name);
         return at_line(job, step->kernel_line, err);
     }
+    if (step->pipeline.is_on && (step->is_team || (kernel->flags & BQ_WAITS))) {
+        bq_fail(err, BQ_EXIT_USAGE, "%s; leave out 'pipeline'",
+                step->is_team ? "cooks that share each chunk are no pipeline"
+                              : "a kernel that waits leaves its cook by itself");
+        return at_line(job, step->pipeline_line, err);
+    }
     return wish_check(step, err);
 }
 

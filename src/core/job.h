@@ -11,6 +11,7 @@
 #include "core/layout.h"
 #include "core/loop.h"
 #include "core/output_wish.h"
+#include "core/pipeline.h"
 #include "core/place.h"
 #include "core/policy.h"
 
@@ -89,13 +90,14 @@ struct bq_step {
     struct bq_schedule schedule;
     unsigned cooks; /* per kitchen; 0: a fair share of the cores */
     unsigned open;  /* chunks that one cook may keep open; at least 1 */
-    bool is_team;   /* all cooks of a kitchen share each chunk */
+    struct bq_pipeline pipeline;
+    bool is_team; /* all cooks of a kitchen share each chunk */
     enum bq_delivery delivery;
     enum bq_on_error on_error;
     struct bq_border_wish border;
     uint64_t memory;            /* bytes of a kitchen's budget; 0: auto */
     struct bq_output_wish wish; /* how the output is stored */
-    int line, kernel_line, chunk_line, memory_line, border_line;
+    int line, kernel_line, chunk_line, memory_line, border_line, pipeline_line;
 };
 
 struct bq_job {

@@ -213,6 +213,9 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u64(w, recipe->schedule.block);
     bq_put_u32(w, recipe->n_kitchens);
     bq_put_u32(w, recipe->n_cooks);
+    bq_put_u8(w, recipe->pipeline.is_on);
+    for (int i = 0; i < BQ_N_LINE_STAGES; i++)
+        bq_put_u32(w, recipe->pipeline.threads[i]);
     bq_put_u32(w, recipe->open);
     bq_put_u8(w, recipe->is_team);
     bq_put_u8(w, recipe->is_bound);
@@ -306,6 +309,12 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->schedule.block = bq_get_u64(r);
     recipe->n_kitchens = bq_get_u32(r);
     recipe->n_cooks = bq_get_u32(r);
+    recipe->pipeline.is_on = bq_get_u8(r) != 0;
+    for (int i = 0; i < BQ_N_LINE_STAGES; i++) {
+        uint32_t n = recipe->pipeline.threads[i] = bq_get_u32(r);
+        if (n > BQ_PIPELINE_MAX || (recipe->pipeline.is_on && n == 0))
+            return -1;
+    }
     recipe->open = bq_get_u32(r);
     recipe->is_team = bq_get_u8(r) != 0;
     recipe->is_bound = bq_get_u8(r) != 0;

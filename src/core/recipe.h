@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "core/job.h"
 #include "core/layout.h"
+#include "core/pipeline.h"
 #include "core/plan.h"
 #include "core/step.h"
 
@@ -57,6 +58,7 @@ struct bq_recipe {
     uint64_t acc_size;   /* the kernel's own accumulator, bytes */
     uint64_t state_size; /* what it keeps of an open chunk while it waits, bytes */
     struct bq_schedule schedule;
+    struct bq_pipeline pipeline;        /* n_cooks are its readers, when it is on */
     uint32_t n_kitchens, n_cooks, open; /* n_cooks 0: a fair share of the cores */
     bool is_team, is_bound;             /* is_bound: cooks are pinned to cores */
 };

@@ -9,7 +9,8 @@
 #include "core/trace.h"
 
 struct bq_cook_report {
-    int core; /* it was bound to, or -1 */
+    int core;      /* it was bound to, or -1 */
+    uint8_t stage; /* of a pipeline: enum bq_line_stage + 1; 0: all of them */
     uint64_t n_chunks;
     struct bq_track track;
 };

@@ -1,4 +1,5 @@
 #include "core/report_table.h"
+#include "core/pipeline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -139,7 +140,10 @@ static void kitchen_rows(const struct bq_report *report, const struct bq_kitchen
               rate(kitchen->bytes_out, makespan, out, sizeof out));
     for (uint32_t c = 0; has_cooks && c < kitchen->n_cooks; c++) {
         const struct bq_cook_report *cook = &kitchen->cooks[c];
-        if (cook->core >= 0)
+        if (cook->stage)
+            snprintf(name, sizeof name, "  c%u %s", c,
+                     bq_line_stage_name((enum bq_line_stage)(cook->stage - 1)));
+        else if (cook->core >= 0)
             snprintf(name, sizeof name, "  c%u on core %d", c, cook->core);
         else
             snprintf(name, sizeof name, "  c%u", c);

@@ -1,4 +1,5 @@
 #include "core/report_verdict.h"
+#include "core/pipeline.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -146,6 +147,42 @@ static const char *idle_verdict(const struct bq_report *report, const struct sha
     return out;
 }
 
+/* Of a pipeline: how busy the threads of each stage were, and which keeps the others waiting. */
+static bool name_stage(const struct bq_report *report, char *out, size_t size)
+{
+    double busy[BQ_N_LINE_STAGES] = {0}, all[BQ_N_LINE_STAGES] = {0};
+    int slowest = 0;
+    for (size_t k = 0; k < report->n_kitchens; k++) {
+        const struct bq_kitchen_report *kitchen = &report->kitchens[k];
+        for (uint32_t c = 0; c < kitchen->n_cooks; c++) {
+            const struct bq_cook_report *cook = &kitchen->cooks[c];
+            const uint64_t *total = cook->track.total;
+            if (!cook->stage)
+                return false;
+            /* A reader's chunks wait while they are on the line; that is not its work. */
+            bool is_reader = cook->stage == BQ_LINE_READ + 1;
+            busy[cook->stage - 1] +=
+                (double)(total[BQ_COOKING] + total[BQ_READY] + (is_reader ? 0 : total[BQ_OVEN]));
+            all[cook->stage - 1] += (double)report->makespan_ns;
+        }
+    }
+    for (int s = 0; s < BQ_N_LINE_STAGES; s++) {
+        if (all[s] <= 0)
+            return false;
+        busy[s] = busy[s] < all[s] ? busy[s] / all[s] : 1;
+        slowest = busy[s] > busy[slowest] ? s : slowest;
+    }
+    size_t used =
+        (size_t)snprintf(out, size, "the stage '%s': its threads were busy (%.0f %%)",
+                         bq_line_stage_name((enum bq_line_stage)slowest), 100 * busy[slowest]);
+    for (int s = 0; s < BQ_N_LINE_STAGES && used < size; s++) {
+        if (s != slowest)
+            used += (size_t)snprintf(out + used, size - used, ", %s %.0f %%",
+                                     bq_line_stage_name((enum bq_line_stage)s), 100 * busy[s]);
+    }
+    return true;
+}
+
 const char *bq_report_verdict(const struct bq_report *report, char *out, size_t size)
 {
     struct shares is = shares_of(report);
@@ -153,6 +190,8 @@ const char *bq_report_verdict(const struct bq_report *report, char *out, size_t 
     bool is_full = report->n_cores && on_core >= 0.85 * report->n_cores;
     if (is.n_cooks == 0 || report->makespan_ns == 0)
         snprintf(out, size, "nothing ran");
+    else if (name_stage(report, out, size))
+        return out;
     else if (is.ready >= 0.2 && is.ready >= is.waiting && is.ready >= is.idle)
         snprintf(out, size, "cooks were ready but had no core (%u %%): fewer cooks or more cores",
                  percent(is.ready));

@@ -310,6 +310,11 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
         return bq_value_number(&step->open, key, text, 1, BQ_MAX_OPEN, err);
     case BQ_KEY_TEAM:
         return bq_value_bool(&step->is_team, key, text, err);
+    case BQ_KEY_PIPELINE:
+        if (bq_pipeline_set(&step->pipeline, text, err))
+            return -1;
+        step->pipeline_line = line;
+        return 0;
     case BQ_KEY_DELIVERY:
         return delivery_set(step, text, err);
     case BQ_KEY_MEMORY:

@@ -25,6 +25,8 @@
     X(BQ_KEY_COOKS, "cooks", "a whole number")                                                     \
     X(BQ_KEY_OPEN, "open", "a whole number")                                                       \
     X(BQ_KEY_TEAM, "team", "true or false")                                                        \
+    X(BQ_KEY_PIPELINE, "pipeline",                                                                 \
+      "off, or threads of stages such as {read: 1, kernel: 2, encode: 1, write: 1}")               \
     X(BQ_KEY_DELIVERY, "delivery", "auto, shared or coordinator")                                  \
     X(BQ_KEY_MEMORY, "memory", "a size such as 512MiB or 2GiB, or auto")                           \
     X(BQ_KEY_ON_ERROR, "on_error", "stop or skip")                                                 \

@@ -1,5 +1,7 @@
 #include "core/wire.h"
 
+#include "core/pipeline.h"
+
 #include <string.h>
 
 #include "base/heap.h"
@@ -168,7 +170,7 @@ bool bq_wire_get_node(struct bq_message *m, size_t result_size, uint64_t n_chunk
 
 /* -- reports ------------------------------------------------------------------------------ */
 
-static const size_t cook_size = 4 + 8 + 8 + 4 + 8 * (BQ_N_STATES + 1);
+static const size_t cook_size = 4 + 1 + 8 + 8 + 4 + 8 * (BQ_N_STATES + 1);
 static const size_t bin_size = 8 * (BQ_N_STATES + 1);
 
 size_t bq_wire_report_size(const struct bq_kitchen_report *k)
@@ -201,6 +203,7 @@ void bq_wire_put_report(struct bq_writer *w, const struct bq_kitchen_report *k)
     for (uint32_t i = 0; i < k->n_cooks; i++) {
         const struct bq_cook_report *c = &k->cooks[i];
         bq_put_u32(w, (uint32_t)c->core);
+        bq_put_u8(w, c->stage);
         bq_put_u64(w, c->n_chunks);
         bq_put_u64(w, c->track.width);
         bq_put_u32(w, c->track.n_bins);
@@ -218,13 +221,14 @@ void bq_wire_put_report(struct bq_writer *w, const struct bq_kitchen_report *k)
 static int get_cook(struct bq_reader *r, struct bq_cook_report *c)
 {
     c->core = (int)bq_get_u32(r);
+    c->stage = bq_get_u8(r);
     c->n_chunks = bq_get_u64(r);
     c->track.width = bq_get_u64(r);
     c->track.n_bins = bq_get_u32(r);
     /* A width is the finest one doubled some times: merging relies on it. */
     uint64_t times = c->track.width / BQ_TRACE_FINEST;
-    if (r->is_bad || c->track.n_bins > BQ_TRACE_BINS || times == 0 || (times & (times - 1)) ||
-        times * BQ_TRACE_FINEST != c->track.width)
+    if (r->is_bad || c->stage > BQ_N_LINE_STAGES || c->track.n_bins > BQ_TRACE_BINS || times == 0 ||
+        (times & (times - 1)) || times * BQ_TRACE_FINEST != c->track.width)
         return -1;
     for (int s = 0; s < BQ_N_STATES; s++)
         c->track.total[s] = bq_get_u64(r);

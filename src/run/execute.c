@@ -116,55 +116,62 @@ static enum bq_intake_answer begin(struct bq_executor *x, struct bench *bench, s
     return bq_intake_begin(x->intake, unit, chunk, bench->in, unit->may_wait, err);
 }
 
-static enum bq_unit_answer finish(struct bq_executor *x, struct bench *bench, struct bq_unit *unit,
-                                  void *result)
+/* Digests and encodes a chunk; `by`: as for bq_outlet_encode. */
+static int encode(struct bq_executor *x, struct bench *bench, struct bq_unit *unit, unsigned by,
+                  struct bq_error *err)
+{
+    size_t size = bench->out_block.n * bq_type_size(x->recipe->out_type);
+    bq_merge_digest(bench->chunk, bench->out_block.data, size, unit->result);
+    return bq_outlet_encode(x->outlet, unit, by, &bench->box, err);
+}
+
+static int write_out(struct bq_executor *x, struct bench *bench, struct bq_unit *unit, unsigned by,
+                     struct bq_error *err)
+{
+    if (bq_outlet_write(x->outlet, unit, by, bench->chunk, &bench->box, unit->result, err) < 0)
+        return -1;
+    atomic_fetch_add_explicit(&x->bytes_out, bench->out_block.n * bq_type_size(x->recipe->out_type),
+                              memory_order_relaxed);
+    return 0;
+}
+
+static enum bq_unit_answer finish(struct bq_executor *x, struct bench *bench, struct bq_unit *unit)
 {
     struct bq_error err = {0};
-    if (x->outlet) {
-        size_t size = bench->out_block.n * bq_type_size(x->recipe->out_type);
-        bq_merge_digest(bench->chunk, bench->out_block.data, size, result);
-        if (bq_outlet_finish(x->outlet, unit, bench->chunk, &bench->box, result, &err) < 0)
-            return refuse(unit, err.text, BQ_BY_OUTPUT);
-        atomic_fetch_add_explicit(&x->bytes_out, size, memory_order_relaxed);
+    if (x->outlet && (encode(x, bench, unit, unit->cook, &err) < 0 ||
+                      write_out(x, bench, unit, unit->cook, &err) < 0)) {
+        bq_outlet_drop(x->outlet, unit);
+        return refuse(unit, err.text, BQ_BY_OUTPUT);
     }
     if (x->intake)
         bq_intake_cooked(x->intake, unit->cook, bq_now() - bench->begun);
     return BQ_UNIT_DONE;
 }
 
-/* Chunk `chunk` into `result`: begins it, or goes on where it waited. */
-static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *bench,
-                                         struct bq_unit *unit, uint64_t chunk, void *result)
+/* What the kernel needs beside the input. */
+static int set_table(struct bq_executor *x, struct bench *bench, struct bq_unit *unit)
+{
+    if (x->result_size)
+        bq_merge_nothing(&x->merge, unit->result);
+    return x->outlet && !(bench->out_block.data = bq_outlet_begin(x->outlet, unit)) ? -1 : 0;
+}
+
+/* The kernel: BQ_UNIT_DONE when it has finished the chunk. */
+static enum bq_unit_answer cook_chunk(struct bq_executor *x, struct bench *bench,
+                                      struct bq_unit *unit)
 {
     const struct bq_recipe *recipe = x->recipe;
-    unsigned char *acc = (unsigned char *)result + (recipe->has_output ? BQ_DIGEST_SIZE : 0);
-    struct bq_error err = {0};
-    if (unit->stage == 0 || bench->is_fetching) {
-        bench->begun = bq_now();
-        enum bq_intake_answer here = unit->stage == 0 ? begin(x, bench, unit, chunk, &err)
-                                                      : bq_intake_finish(x->intake, unit, &err);
-        bench->is_fetching = here == BQ_INTAKE_LATER;
-        if (here == BQ_INTAKE_LATER) {
-            unit->wait_ns = BQ_POOL_EVENT;
-            return BQ_UNIT_WAITS;
-        }
-        if (here == BQ_INTAKE_FAILED)
-            return refuse(unit, err.text, BQ_BY_INPUT);
-        if (x->result_size)
-            bq_merge_nothing(&x->merge, result);
-        if (x->outlet && !(bench->out_block.data = bq_outlet_begin(x->outlet, unit)))
-            return refuse(unit, "stopped", BQ_BY_KERNEL);
-    }
+    unsigned char *acc = (unsigned char *)unit->result + (recipe->has_output ? BQ_DIGEST_SIZE : 0);
     char message[120] = "";
     enum bq_answer answer = call_kernel(x, bench, unit, recipe->acc_size ? acc : NULL, message);
     bool is_closed = answer == BQ_WAIT && unit->wait_fd >= 0 && fcntl(unit->wait_fd, F_GETFD) < 0;
-    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS) && !is_closed) {
+    if (answer == BQ_WAIT && (x->kernel->flags & BQ_WAITS) && !is_closed && !x->line) {
         bench->stage++;
         return BQ_UNIT_WAITS;
     }
     if (answer == BQ_DONE) {
         bench->has_state = false;
-        return finish(x, bench, unit, result);
+        return BQ_UNIT_DONE;
     }
     bq_abandon(x, bench);
     if (x->outlet)
@@ -178,19 +185,99 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
                   BQ_BY_KERNEL);
 }
 
+/* Onto the line; for the pool the chunk waits. */
+static enum bq_unit_answer put_on_line(struct bq_executor *x, struct bench *bench,
+                                       struct bq_unit *unit)
+{
+    bench->unit = *unit;
+    bench->is_on_line = true;
+    unit->wait_ns = BQ_POOL_EVENT;
+    if (bq_line_put(x->line, unit->meter, &bench->on_line))
+        return BQ_UNIT_WAITS;
+    bench->is_on_line = false;
+    return refuse(unit, "stopped", BQ_BY_KERNEL);
+}
+
+/* The chunk of a unit: begins it, or goes on where it waited. */
+static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *bench,
+                                         struct bq_unit *unit, uint64_t chunk)
+{
+    struct bq_error err = {0};
+    if (bench->is_on_line && unit->stage > 0) {
+        bench->is_on_line = false;
+        unit->payload = bench->unit.payload;
+        return bench->answer;
+    }
+    if (unit->stage == 0 || bench->is_fetching) {
+        bench->begun = bq_now();
+        enum bq_intake_answer here = unit->stage == 0 ? begin(x, bench, unit, chunk, &err)
+                                                      : bq_intake_finish(x->intake, unit, &err);
+        bench->is_fetching = here == BQ_INTAKE_LATER;
+        if (here == BQ_INTAKE_LATER) {
+            unit->wait_ns = BQ_POOL_EVENT;
+            return BQ_UNIT_WAITS;
+        }
+        if (here == BQ_INTAKE_FAILED)
+            return refuse(unit, err.text, BQ_BY_INPUT);
+        if (x->line)
+            return put_on_line(x, bench, unit);
+        if (set_table(x, bench, unit) < 0)
+            return refuse(unit, "stopped", BQ_BY_KERNEL);
+    }
+    enum bq_unit_answer answer = cook_chunk(x, bench, unit);
+    return answer == BQ_UNIT_DONE ? finish(x, bench, unit) : answer;
+}
+
+/* -- stages of a pipeline ----------------------------------------------------------------- */
+
+/* Off the line: the cook that read it takes it from here. */
+static bool leave(struct bench *bench, enum bq_unit_answer answer)
+{
+    bench->answer = answer;
+    bq_pool_ready(bench->unit.pool, bench->unit.cook, bench->unit.slot);
+    return false;
+}
+
+bool bq_execute_stage(void *context, enum bq_line_stage stage, unsigned worker,
+                      struct bq_meter *meter, struct bq_on_line *chunk)
+{
+    struct bq_executor *x = context;
+    struct bench *bench = (struct bench *)chunk;
+    struct bq_unit *unit = &bench->unit;
+    struct bq_error err = {0};
+    unit->meter = meter;
+    if (stage == BQ_LINE_KERNEL) {
+        if (set_table(x, bench, unit) < 0)
+            return leave(bench, refuse(unit, "stopped", BQ_BY_KERNEL));
+        enum bq_unit_answer answer = cook_chunk(x, bench, unit);
+        return (answer == BQ_UNIT_DONE && x->outlet) || leave(bench, answer);
+    }
+    bool is_write = stage == BQ_LINE_WRITE;
+    unsigned by = x->n_cooks + worker;
+    if ((is_write ? write_out : encode)(x, bench, unit, by, &err) < 0) {
+        bq_outlet_drop(x->outlet, unit);
+        return leave(bench, refuse(unit, err.text, BQ_BY_OUTPUT));
+    }
+    return !is_write || leave(bench, BQ_UNIT_DONE);
+}
+
+/* ----------------------------------------------------------------------------------------- */
+
 enum bq_unit_answer bq_execute(void *context, struct bq_unit *unit)
 {
     struct bq_executor *x = context;
     struct bench *bench = &x->benches[unit->cook * x->n_slots + unit->slot];
     if (unit->node.level == 0)
-        return execute_chunk(x, bench, unit, unit->node.first, unit->result);
+        return execute_chunk(x, bench, unit, unit->node.first);
     /* A run: results climb the tree on a stack, siblings combined as soon as both are there. */
     struct bq_node top[BQ_POOL_MAX_LEVEL + 2];
     unsigned depth = 0;
+    void *result = unit->result;
     for (uint64_t i = 0; i < bq_node_size(unit->node); i++) {
         uint64_t chunk = unit->node.first + i;
-        enum bq_unit_answer answer =
-            execute_chunk(x, bench, unit, chunk, bench->stack + depth * x->stride);
+        unit->result = bench->stack + depth * x->stride;
+        enum bq_unit_answer answer = execute_chunk(x, bench, unit, chunk);
+        unit->result = result;
         if (answer != BQ_UNIT_DONE) {
             if (answer == BQ_UNIT_FAILED)
                 bq_free(unit->payload); /* each chunk is tried alone and says so itself */

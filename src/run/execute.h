@@ -47,6 +47,13 @@ const char *bq_executor_advice(const struct bq_recipe *recipe, const struct bq_f
 int bq_executor_prepare(struct bq_executor *executor, unsigned n_cooks, uint64_t budget,
                         struct bq_fit *fit, struct bq_error *err);
 
+/* After bq_executor_prepare, before the pool: starts the threads of a pipeline, if there is one. */
+int bq_executor_start(struct bq_executor *executor, uint64_t epoch, struct bq_error *err);
+
+/* After bq_executor_stop: what such a thread did; NULL when there is none of that number. */
+const struct bq_track *bq_executor_track(const struct bq_executor *executor, unsigned worker,
+                                         enum bq_line_stage *stage, uint64_t *n_chunks);
+
 /* Whether tiny chunks may be taken in runs: see bq_pool_config.is_single. */
 bool bq_executor_takes_runs(const struct bq_executor *executor);
 

@@ -4,11 +4,16 @@
 
 #include "run/execute.h"
 #include "run/intake.h"
+#include "run/line.h"
 #include "run/merge.h"
 #include "run/outlet.h"
 
 /* What one open chunk of one cook needs. */
 struct bench {
+    struct bq_on_line on_line;  /* first */
+    bool is_on_line;            /* with the line's threads, or back from them */
+    struct bq_unit unit;        /* as the line's threads have it */
+    enum bq_unit_answer answer; /* theirs */
     void *in;
     uint64_t chunk;
     struct bq_box box;
@@ -28,11 +33,16 @@ struct bq_executor {
     struct bq_merge merge;
     struct bq_intake *intake; /* NULL when the step has no input */
     struct bq_outlet *outlet; /* NULL when it has no output */
+    struct bq_line *line;     /* NULL: each cook carries its chunks through all stages */
     size_t result_size, stride;
-    unsigned n_slots, n_benches;
+    unsigned n_cooks, n_slots, n_benches;
     struct bench *benches;
     _Atomic uint64_t bytes_in, bytes_out;
 };
+
+/* execute.c. For bq_line_config.work. */
+bool bq_execute_stage(void *executor, enum bq_line_stage stage, unsigned worker,
+                      struct bq_meter *meter, struct bq_on_line *chunk);
 
 /* execute.c. The kernel will not be called again for a chunk that it has not finished: it gives
  * back what it keeps for it. Once, however often this is called. */

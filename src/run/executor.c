@@ -21,7 +21,7 @@ static uint64_t in_bytes(const struct bq_recipe *recipe)
 
 bool bq_executor_takes_runs(const struct bq_executor *x)
 {
-    return !(x->kernel->flags & BQ_WAITS) && !x->recipe->is_team &&
+    return !(x->kernel->flags & BQ_WAITS) && !x->recipe->is_team && !x->recipe->pipeline.is_on &&
            (!x->outlet || bq_executor_is_direct(x)) && !bq_executor_is_served(x);
 }
 
@@ -44,6 +44,7 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
     struct bq_intake_memory in = bq_intake_memory(recipe, is_served, has_plenty);
     struct bq_outlet_memory out = bq_outlet_memory(recipe, is_direct);
     size_t result = bq_recipe_result_size(recipe);
+    unsigned n_workers = recipe->pipeline.is_on ? bq_pipeline_workers(&recipe->pipeline) : 0;
     return (struct need){.slot = in.slot + in_bytes(recipe) + bq_recipe_result_size(recipe) +
                                  stack_bytes(recipe) + recipe->state_size + sizeof(struct bench) +
                                  5 * BQ_HEAP_EXTRA,
@@ -52,7 +53,7 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
                          .cached = in.cached,
                          .row = in.row < MOST_CACHED ? (unsigned)in.row : MOST_CACHED,
                          .is_long_row = in.row > MOST_CACHED,
-                         .fixed = in.fixed + out.fixed};
+                         .fixed = in.fixed + out.fixed + n_workers * out.worker};
 }
 
 /* The largest number when it does not fit. */
@@ -227,7 +228,27 @@ int bq_executor_prepare(struct bq_executor *x, unsigned n_cooks, uint64_t budget
     if (x->intake && bq_intake_prepare(x->intake, fit->n_cooks, fit->n_slots, fit->n_cached,
                                        fit->has_plenty, err) < 0)
         return -1;
-    return x->outlet ? bq_outlet_prepare(x->outlet, fit->n_cooks, err) : 0;
+    x->n_cooks = fit->n_cooks;
+    unsigned n_workers = x->recipe->pipeline.is_on ? bq_pipeline_workers(&x->recipe->pipeline) : 0;
+    return x->outlet ? bq_outlet_prepare(x->outlet, fit->n_cooks, n_workers, err) : 0;
+}
+
+int bq_executor_start(struct bq_executor *x, uint64_t epoch, struct bq_error *err)
+{
+    struct bq_line_config config = {
+        .pipeline = x->recipe->pipeline, .epoch = epoch, .work = bq_execute_stage, .context = x};
+    if (!config.pipeline.is_on)
+        return 0;
+    x->line = bq_line_create(&config, err);
+    return x->line ? 0 : -1;
+}
+
+const struct bq_track *bq_executor_track(const struct bq_executor *x, unsigned worker,
+                                         enum bq_line_stage *stage, uint64_t *n_chunks)
+{
+    return x->line && worker < bq_pipeline_workers(&x->recipe->pipeline)
+               ? bq_line_track(x->line, worker, stage, n_chunks)
+               : NULL;
 }
 
 bool bq_executor_is_served(const struct bq_executor *x)
@@ -258,6 +279,7 @@ void bq_executor_destroy(struct bq_executor *x)
 {
     if (!x)
         return;
+    bq_line_destroy(x->line);
     bq_intake_destroy(x->intake); /* first: it may still be filling benches */
     bq_outlet_destroy(x->outlet);
     for (unsigned i = 0; i < x->n_benches; i++) {
@@ -279,6 +301,7 @@ void bq_executor_stop(struct bq_executor *x)
     bq_intake_stop(x->intake);
     if (x->outlet)
         bq_outlet_stop(x->outlet);
+    bq_line_stop(x->line);
 }
 
 void bq_executor_abandon(struct bq_executor *x)

@@ -13,13 +13,14 @@
 
 struct place {
     void *block;                /* native numbers; NULL when they are put into a parcel at once */
-    struct bq_out_buffer *sent; /* the parcel of a chunk in the kernel */
+    struct bq_out_buffer *sent; /* the parcel of a chunk in the kernel, or encoded */
+    unsigned char *pieces;      /* sharded: stored chunks on their way into the file */
+    size_t size;                /* bytes, of those in `sent` or `pieces` */
 };
 
 struct cook {
     void *stored; /* numbers as they are stored, of a block or a stored chunk */
     struct bq_codec *codec;
-    unsigned char *pieces; /* sharded: stored chunks on their way into the file */
 };
 
 struct bq_outlet {
@@ -31,7 +32,8 @@ struct bq_outlet {
     struct bq_direct *direct;    /* NULL when it is not direct */
     struct bq_out_pool *parcels; /* NULL when it is */
     size_t header;               /* bytes in front of the data in a parcel, at most */
-    struct cook *cooks;
+    unsigned n_workers;
+    struct cook *cooks;   /* n_cooks + n_workers */
     struct place *places; /* n_cooks * recipe->open */
 };
 
@@ -79,7 +81,7 @@ static bool has_blocks(const struct bq_recipe *recipe, bool is_direct)
 /* While one parcel of a cook is under way it fills the next. */
 static unsigned parcels_of_cook(const struct bq_recipe *recipe, bool is_direct)
 {
-    return is_direct ? 0 : is_encoded(recipe) ? 2 : recipe->open + 1;
+    return is_direct ? 0 : is_encoded(recipe) && recipe->open == 1 ? 2 : recipe->open + 1;
 }
 
 struct bq_outlet_memory bq_outlet_memory(const struct bq_recipe *recipe, bool is_direct)
@@ -88,15 +90,16 @@ struct bq_outlet_memory bq_outlet_memory(const struct bq_recipe *recipe, bool is
     size_t parcel = parcel_bytes(recipe) + bq_wire_node_size(bq_recipe_result_size(recipe)) + 4096;
     if (!recipe->has_output)
         return m;
-    m.cook = sizeof(struct cook) + recipe->open * sizeof(struct place) + stored_bytes(recipe) +
+    m.worker = sizeof(struct cook) + stored_bytes(recipe);
+    if (is_encoded(recipe))
+        m.worker += bq_codec_memory(bq_layout_chunk_bytes(&recipe->output.layout),
+                                    &recipe->output.layout.filters);
+    m.cook = m.worker + recipe->open * sizeof(struct place) +
              parcels_of_cook(recipe, is_direct) * parcel;
     if (has_blocks(recipe, is_direct))
         m.cook += recipe->open * block_bytes(recipe);
-    if (is_encoded(recipe))
-        m.cook += bq_codec_memory(bq_layout_chunk_bytes(&recipe->output.layout),
-                                  &recipe->output.layout.filters);
     if (is_encoded(recipe) && is_direct)
-        m.cook += parcel; /* its pieces */
+        m.cook += recipe->open * parcel; /* pieces */
     m.fixed = is_direct ? 0 : parcel;
     return m;
 }
@@ -130,18 +133,19 @@ static int prepare(struct bq_outlet *o, struct bq_error *err)
     const struct bq_recipe *recipe = o->recipe;
     size_t stored = stored_bytes(recipe);
     unsigned n_places = o->n_cooks * recipe->open;
-    o->cooks = bq_alloc(o->n_cooks, sizeof *o->cooks);
+    unsigned n_threads = o->n_cooks + o->n_workers;
+    o->cooks = bq_alloc(n_threads, sizeof *o->cooks);
     o->places = bq_alloc(n_places, sizeof *o->places);
     if (!o->cooks || !o->places)
         return -1;
-    for (unsigned c = 0; c < o->n_cooks; c++) {
+    for (unsigned c = 0; c < n_threads; c++) {
         if (stored && !(o->cooks[c].stored = bq_room(1, stored)))
             return -1;
         if (is_encoded(recipe) && !(o->cooks[c].codec = bq_codec_create(stored, err)))
             return -1;
     }
-    for (unsigned c = 0; o->shard && c < o->n_cooks; c++) {
-        if (!(o->cooks[c].pieces = bq_room(1, parcel_bytes(recipe))))
+    for (unsigned i = 0; o->shard && i < n_places; i++) {
+        if (!(o->places[i].pieces = bq_room(1, parcel_bytes(recipe))))
             return -1;
     }
     bool is_direct = bq_outlet_is_direct(o);
@@ -155,9 +159,11 @@ static int prepare(struct bq_outlet *o, struct bq_error *err)
     return n && !o->parcels ? -1 : 0;
 }
 
-int bq_outlet_prepare(struct bq_outlet *o, unsigned n_cooks, struct bq_error *err)
+int bq_outlet_prepare(struct bq_outlet *o, unsigned n_cooks, unsigned n_workers,
+                      struct bq_error *err)
 {
     o->n_cooks = n_cooks;
+    o->n_workers = n_workers;
     return prepare(o, err) < 0
                ? bq_fail(err, BQ_EXIT_FAILED, "out of memory for the output of %u cooks", n_cooks)
                : 0;
@@ -167,13 +173,14 @@ void bq_outlet_destroy(struct bq_outlet *o)
 {
     if (!o)
         return;
-    for (unsigned c = 0; o->cooks && c < o->n_cooks; c++) {
+    for (unsigned c = 0; o->cooks && c < o->n_cooks + o->n_workers; c++) {
         bq_free(o->cooks[c].stored);
         bq_codec_destroy(o->cooks[c].codec);
-        bq_free(o->cooks[c].pieces);
     }
-    for (unsigned i = 0; o->places && i < o->n_cooks * o->recipe->open; i++)
+    for (unsigned i = 0; o->places && i < o->n_cooks * o->recipe->open; i++) {
         bq_free(o->places[i].block);
+        bq_free(o->places[i].pieces);
+    }
     bq_out_pool_destroy(o->parcels);
     bq_direct_close(o->direct);
     bq_output_discard(o->shard);
@@ -219,15 +226,14 @@ static void wrap(struct bq_outlet *o, struct bq_out_buffer *out, uint64_t chunk,
     out->parcel.size = head + data_size;
 }
 
-static int write_directly(struct bq_outlet *o, struct bq_unit *unit, const struct bq_box *block,
-                          const void *native, struct bq_error *err)
+static int write_directly(struct bq_outlet *o, struct bq_unit *unit, unsigned by,
+                          const struct bq_box *block, const void *native, struct bq_error *err)
 {
     const struct bq_number *number = &o->recipe->output.layout.number;
     const void *stored = native;
     if (!bq_number_is_native(number)) {
-        stored = o->cooks[unit->cook].stored;
-        bq_number_write(number, native, o->cooks[unit->cook].stored,
-                        (size_t)bq_box_elements(block));
+        stored = o->cooks[by].stored;
+        bq_number_write(number, native, o->cooks[by].stored, (size_t)bq_box_elements(block));
     }
     bq_meter_enter(unit->meter, BQ_PHASE_FILE);
     int rc = bq_direct_write(o->direct, block, stored, err);
@@ -264,11 +270,10 @@ static const void *gather(struct bq_outlet *o, struct cook *cook, const struct b
 }
 
 /* Stored chunks, each with its size and mask in front: see accept.c. */
-static int encode(struct bq_outlet *o, struct bq_unit *unit, const struct bq_box *block,
+static int encode(struct bq_outlet *o, struct cook *cook, const struct bq_box *block,
                   const void *native, unsigned char *begin, size_t *size, struct bq_error *err)
 {
     const struct bq_layout *layout = &o->recipe->output.layout;
-    struct cook *cook = &o->cooks[unit->cook];
     unsigned char *at = begin, *end = begin + parcel_bytes(o->recipe);
     uint64_t n_cells = bq_box_cells(block, layout->chunk.extent);
     for (uint64_t i = 0; i < n_cells; i++) {
@@ -290,13 +295,9 @@ static int encode(struct bq_outlet *o, struct bq_unit *unit, const struct bq_box
 }
 
 static int write_shard(struct bq_outlet *o, struct bq_unit *unit, const struct bq_box *block,
-                       const void *native, struct bq_error *err)
+                       const struct place *place, struct bq_error *err)
 {
-    unsigned char *pieces = o->cooks[unit->cook].pieces;
-    size_t size;
-    if (encode(o, unit, block, native, pieces, &size, err) < 0)
-        return -1;
-    struct bq_reader r = bq_reader(pieces, size);
+    struct bq_reader r = bq_reader(place->pieces, place->size);
     bq_meter_enter(unit->meter, BQ_PHASE_FILE);
     int rc = bq_output_place_all(o->shard, &o->recipe->output.layout, block, &r, err);
     bq_meter_enter(unit->meter, BQ_PHASE_BUSY);
@@ -304,29 +305,46 @@ static int write_shard(struct bq_outlet *o, struct bq_unit *unit, const struct b
     return rc;
 }
 
-int bq_outlet_finish(struct bq_outlet *o, struct bq_unit *unit, uint64_t chunk,
-                     const struct bq_box *block, const void *result, struct bq_error *err)
+int bq_outlet_encode(struct bq_outlet *o, struct bq_unit *unit, unsigned by,
+                     const struct bq_box *block, struct bq_error *err)
+{
+    struct place *place = place_of(o, unit);
+    struct cook *cook = &o->cooks[by];
+    if (o->direct || !is_encoded(o->recipe))
+        return 0;
+    if (o->shard)
+        return encode(o, cook, block, place->block, place->pieces, &place->size, err);
+    place->sent = bq_out_take(o->parcels, unit->meter);
+    if (!place->sent)
+        return bq_fail(err, BQ_EXIT_FAILED, "stopped");
+    return encode(o, cook, block, place->block, place->sent->data + o->header, &place->size, err);
+}
+
+int bq_outlet_write(struct bq_outlet *o, struct bq_unit *unit, unsigned by, uint64_t chunk,
+                    const struct bq_box *block, const void *result, struct bq_error *err)
 {
     struct place *place = place_of(o, unit);
     if (o->direct)
-        return write_directly(o, unit, block, place->block, err);
+        return write_directly(o, unit, by, block, place->block, err);
     if (o->shard)
-        return write_shard(o, unit, block, place->block, err);
-    size_t size = (size_t)bq_box_elements(block) * bq_type_size(o->recipe->out_type);
+        return write_shard(o, unit, block, place, err);
+    if (!is_encoded(o->recipe))
+        place->size = (size_t)bq_box_elements(block) * bq_type_size(o->recipe->out_type);
     struct bq_out_buffer *out = place->sent;
-    if (is_encoded(o->recipe)) {
-        out = bq_out_take(o->parcels, unit->meter);
-        if (!out)
-            return bq_fail(err, BQ_EXIT_FAILED, "stopped");
-        if (encode(o, unit, block, place->block, out->data + o->header, &size, err) < 0) {
-            out->parcel.release(&out->parcel);
-            return -1;
-        }
-    }
     place->sent = NULL;
-    wrap(o, out, chunk, result, size);
+    wrap(o, out, chunk, result, place->size);
     unit->payload = &out->parcel;
     return 0;
+}
+
+int bq_outlet_finish(struct bq_outlet *o, struct bq_unit *unit, uint64_t chunk,
+                     const struct bq_box *block, const void *result, struct bq_error *err)
+{
+    if (bq_outlet_encode(o, unit, unit->cook, block, err) == 0 &&
+        bq_outlet_write(o, unit, unit->cook, chunk, block, result, err) == 0)
+        return 0;
+    bq_outlet_drop(o, unit);
+    return -1;
 }
 
 static void give_back(struct place *place)

@@ -22,12 +22,13 @@ struct bq_outlet *bq_outlet_create(const struct bq_recipe *recipe, uint32_t step
 /* Every parcel must be back: bq_outlet_is_settled. */
 void bq_outlet_destroy(struct bq_outlet *outlet);
 
-/* Allocates what so many cooks need. */
-int bq_outlet_prepare(struct bq_outlet *outlet, unsigned n_cooks, struct bq_error *err);
+/* Allocates what so many cooks need, and threads that encode or write for them (run/line.h). */
+int bq_outlet_prepare(struct bq_outlet *outlet, unsigned n_cooks, unsigned n_workers,
+                      struct bq_error *err);
 
-/* What that will be, at most, in bytes: for each cook, and once. */
+/* What that will be, at most, in bytes: for each cook, for each other thread, and once. */
 struct bq_outlet_memory {
-    uint64_t cook, fixed;
+    uint64_t cook, worker, fixed;
 };
 struct bq_outlet_memory bq_outlet_memory(const struct bq_recipe *recipe, bool is_direct);
 
@@ -44,6 +45,14 @@ void *bq_outlet_begin(struct bq_outlet *outlet, struct bq_unit *unit);
  * sent. */
 int bq_outlet_finish(struct bq_outlet *outlet, struct bq_unit *unit, uint64_t chunk,
                      const struct bq_box *block, const void *result, struct bq_error *err);
+
+/* The same in two parts, each in any thread: `by` is a cook's number, or n_cooks + a worker's. What
+ * takes a core, then what takes the file; the second sets unit->payload. unit->meter is the
+ * thread's own. */
+int bq_outlet_encode(struct bq_outlet *outlet, struct bq_unit *unit, unsigned by,
+                     const struct bq_box *block, struct bq_error *err);
+int bq_outlet_write(struct bq_outlet *outlet, struct bq_unit *unit, unsigned by, uint64_t chunk,
+                    const struct bq_box *block, const void *result, struct bq_error *err);
 
 /* The kernel failed, or will not be called again. */
 void bq_outlet_drop(struct bq_outlet *outlet, struct bq_unit *unit);

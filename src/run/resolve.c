@@ -257,6 +257,13 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     /* A kernel that never waits has one chunk open a cook, whatever the job says. */
     recipe->open = (step->kernel->flags & BQ_WAITS) && step->open ? step->open : 1;
     recipe->is_team = step->is_team;
+    recipe->pipeline = step->pipeline;
+    if (step->pipeline.is_on) {
+        /* Each thread has a chunk, and two more before it. */
+        uint32_t readers = step->pipeline.threads[BQ_LINE_READ];
+        recipe->n_cooks = readers;
+        recipe->open = 2 + (3 * bq_pipeline_workers(&step->pipeline) + readers - 1) / readers;
+    }
     recipe->delivery = step->delivery;
     recipe->on_error = step->on_error;
     recipe->memory = step->memory;

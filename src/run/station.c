@@ -60,7 +60,8 @@ static int report(struct station *s)
     gethostname(r.host, sizeof r.host - 1);
     memcpy(r.warning, s->warning, sizeof r.warning);
     bq_executor_bytes(s->executor, &r.bytes_in, &r.bytes_out);
-    r.cooks = bq_alloc(s->n_cooks, sizeof *r.cooks);
+    uint32_t n_workers = s->recipe.pipeline.is_on ? bq_pipeline_workers(&s->recipe.pipeline) : 0;
+    r.cooks = bq_alloc(s->n_cooks + n_workers, sizeof *r.cooks);
     if (!r.cooks)
         return bq_fail(s->kitchen->err, BQ_EXIT_FAILED, "out of memory for the report");
     r.n_cooks = s->n_cooks;
@@ -70,6 +71,14 @@ static int report(struct station *s)
         r.cooks[i].n_chunks = bq_pool_cook_chunks(s->pool, i);
         r.cooks[i].track = *bq_pool_track(s->pool, i);
         r.n_chunks += r.cooks[i].n_chunks;
+        r.cooks[i].stage = n_workers ? BQ_LINE_READ + 1 : 0;
+    }
+    for (uint32_t i = 0; i < n_workers; i++) {
+        struct bq_cook_report *cook = &r.cooks[r.n_cooks++];
+        enum bq_line_stage stage;
+        cook->track = *bq_executor_track(s->executor, i, &stage, &cook->n_chunks);
+        cook->stage = (uint8_t)(stage + 1);
+        cook->core = -1;
     }
     size_t size = BQ_WIRE_FIXED + bq_wire_report_size(&r);
     unsigned char *bytes = bq_alloc(1, size);

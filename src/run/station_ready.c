@@ -135,6 +135,8 @@ int station_ready(struct station *s, struct bq_error *why, uint64_t epoch)
                                     .cook = bq_execute,
                                     .context = s->executor};
     warn_about_sight(s);
+    if (bq_executor_start(s->executor, epoch, why) < 0)
+        return -1;
     s->pool = bq_pool_create(&config, why);
     return s->pool ? 0 : -1;
 }

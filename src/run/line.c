@@ -1,0 +1,190 @@
+#include "run/line.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#include "adapters/affinity.h"
+#include "base/heap.h"
+
+enum { N_STAGES = BQ_N_LINE_STAGES - 1 }; /* that have threads of the line's own */
+
+/* Chunks in front of a stage: first in, first out, two a thread at most. */
+struct queue {
+    pthread_mutex_t lock; /* guards the rest */
+    pthread_cond_t has_chunk, has_room;
+    struct bq_on_line *first, **last;
+    unsigned n, most;
+    bool is_stopped;
+};
+
+struct worker {
+    struct bq_line *line;
+    pthread_t thread;
+    bool is_started;
+    enum bq_line_stage stage;
+    unsigned index;
+    uint64_t n_chunks;
+    struct bq_meter meter;
+};
+
+struct bq_line {
+    struct bq_line_config config;
+    struct queue queues[N_STAGES];
+    struct worker *workers;
+    unsigned n_workers;
+};
+
+/* -- queues ------------------------------------------------------------------------------- */
+
+static bool put(struct queue *q, struct bq_meter *meter, struct bq_on_line *chunk)
+{
+    bool has_waited = false;
+    pthread_mutex_lock(&q->lock);
+    while (q->n == q->most && !q->is_stopped) {
+        if (!has_waited)
+            bq_meter_enter(meter, BQ_PHASE_PASS);
+        has_waited = true;
+        pthread_cond_wait(&q->has_room, &q->lock);
+    }
+    bool is_put = !q->is_stopped;
+    if (is_put) {
+        chunk->next = NULL;
+        *q->last = chunk;
+        q->last = &chunk->next;
+        q->n++;
+        pthread_cond_signal(&q->has_chunk);
+    }
+    pthread_mutex_unlock(&q->lock);
+    if (has_waited)
+        bq_meter_enter(meter, BQ_PHASE_BUSY);
+    return is_put;
+}
+
+/* NULL: the line has stopped. */
+static struct bq_on_line *take(struct queue *q, struct bq_meter *meter)
+{
+    pthread_mutex_lock(&q->lock);
+    if (!q->n && !q->is_stopped)
+        bq_meter_enter(meter, BQ_PHASE_IDLE);
+    while (!q->n && !q->is_stopped)
+        pthread_cond_wait(&q->has_chunk, &q->lock);
+    struct bq_on_line *chunk = q->is_stopped ? NULL : q->first;
+    if (chunk) {
+        q->first = chunk->next;
+        if (!q->first)
+            q->last = &q->first;
+        q->n--;
+        pthread_cond_signal(&q->has_room);
+    }
+    pthread_mutex_unlock(&q->lock);
+    bq_meter_enter(meter, chunk ? BQ_PHASE_BUSY : BQ_PHASE_IDLE);
+    return chunk;
+}
+
+/* -- threads ------------------------------------------------------------------------------ */
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+    struct bq_line *line = w->line;
+    const int stage = (int)w->stage - (BQ_LINE_READ + 1);
+    struct bq_on_line *chunk;
+    bq_affinity_compute();
+    bq_meter_start(&w->meter, line->config.epoch);
+    while ((chunk = take(&line->queues[stage], &w->meter))) {
+        w->n_chunks++;
+        if (line->config.work(line->config.context, w->stage, w->index, &w->meter, chunk) &&
+            stage + 1 < N_STAGES)
+            put(&line->queues[stage + 1], &w->meter, chunk);
+    }
+    bq_meter_stop(&w->meter);
+    return NULL;
+}
+
+static int start(struct bq_line *line)
+{
+    unsigned i = 0;
+    for (int stage = BQ_LINE_READ + 1; stage < BQ_N_LINE_STAGES; stage++) {
+        for (unsigned k = 0; k < line->config.pipeline.threads[stage]; k++, i++) {
+            struct worker *w = &line->workers[i];
+            w->line = line;
+            w->stage = (enum bq_line_stage)stage;
+            w->index = i;
+            if (pthread_create(&w->thread, NULL, work, w))
+                return -1;
+            w->is_started = true;
+        }
+    }
+    return 0;
+}
+
+struct bq_line *bq_line_create(const struct bq_line_config *config, struct bq_error *err)
+{
+    struct bq_line *line = bq_alloc(1, sizeof *line);
+    if (!line) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        return NULL;
+    }
+    line->config = *config;
+    for (int i = 0; i < N_STAGES; i++) {
+        struct queue *q = &line->queues[i];
+        q->last = &q->first;
+        q->most = 2 * config->pipeline.threads[BQ_LINE_READ + 1 + i];
+        pthread_mutex_init(&q->lock, NULL);
+        pthread_cond_init(&q->has_chunk, NULL);
+        pthread_cond_init(&q->has_room, NULL);
+    }
+    line->n_workers = bq_pipeline_workers(&config->pipeline);
+    line->workers = bq_alloc(line->n_workers, sizeof *line->workers);
+    if (line->workers && start(line) == 0)
+        return line;
+    bq_fail(err, BQ_EXIT_FAILED, "no memory, or no more threads (ulimit -u), for the pipeline");
+    bq_line_destroy(line);
+    return NULL;
+}
+
+bool bq_line_put(struct bq_line *line, struct bq_meter *meter, struct bq_on_line *chunk)
+{
+    return put(&line->queues[0], meter, chunk);
+}
+
+void bq_line_stop(struct bq_line *line)
+{
+    if (!line)
+        return;
+    for (int i = 0; i < N_STAGES; i++) {
+        struct queue *q = &line->queues[i];
+        pthread_mutex_lock(&q->lock);
+        q->is_stopped = true;
+        pthread_cond_broadcast(&q->has_chunk);
+        pthread_cond_broadcast(&q->has_room);
+        pthread_mutex_unlock(&q->lock);
+    }
+    for (unsigned i = 0; line->workers && i < line->n_workers; i++) {
+        if (line->workers[i].is_started)
+            pthread_join(line->workers[i].thread, NULL);
+        line->workers[i].is_started = false;
+    }
+}
+
+void bq_line_destroy(struct bq_line *line)
+{
+    if (!line)
+        return;
+    bq_line_stop(line);
+    for (int i = 0; i < N_STAGES; i++) {
+        pthread_mutex_destroy(&line->queues[i].lock);
+        pthread_cond_destroy(&line->queues[i].has_chunk);
+        pthread_cond_destroy(&line->queues[i].has_room);
+    }
+    bq_free(line->workers);
+    bq_free(line);
+}
+
+const struct bq_track *bq_line_track(const struct bq_line *line, unsigned worker,
+                                     enum bq_line_stage *stage, uint64_t *n_chunks)
+{
+    *stage = line->workers[worker].stage;
+    *n_chunks = line->workers[worker].n_chunks;
+    return &line->workers[worker].meter.track;
+}
