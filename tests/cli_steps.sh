@@ -65,6 +65,10 @@ assert abs(got - two).max() <= 2, abs(got - two).max() # halves are rounded in a
 EOF
 n_checks=$((n_checks + 1))
 
+check "a report of all steps" $banquet run graph.yaml --force --json steps.json
+check "it has each of them" /usr/bin/python3 -c 'import json
+assert sorted(s["step"] for s in json.load(open("steps.json"))["steps"]) == sorted("score equal sharp smooth again all bins".split())'
+
 cat >bad.yaml <<'EOF'
 steps:
   - {name: all, kernel: stats, input: "photo.h5:/photo"}

@@ -1,5 +1,6 @@
 #include "adapters/report_json.h"
 
+#include "base/heap.h"
 #include "core/pipeline.h"
 
 #include <jansson.h>
@@ -263,27 +264,88 @@ static int dump_root(json_t *root, FILE *f)
     return 0;
 }
 
-int bq_report_json(const struct bq_report *report, const char *path, struct bq_error *err)
+/* A step's report; or {"steps": [report, ..]}. */
+static int dump_all(json_t *roots, bool is_list, FILE *f)
 {
-    int rc = -1;
-    struct build b = {false};
-    struct bq_whole_file file;
-    json_t *root = whole(&b, report);
-    if (!root || b.failed) {
-        bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory for the report", path);
-        goto out;
+    if (!is_list)
+        return dump_root(json_array_get(roots, 0), f);
+    fputs("{\n\"steps\": [\n", f);
+    for (size_t i = 0; i < json_array_size(roots); i++) {
+        fputs(i ? ",\n" : "", f);
+        if (dump_root(json_array_get(roots, i), f) != 0)
+            return -1;
     }
+    fputs("]\n}\n", f);
+    return 0;
+}
+
+static int write_all(json_t *roots, bool is_list, const char *path, struct bq_error *err)
+{
+    struct bq_whole_file file;
     FILE *f = bq_whole_open(&file, path, err);
     if (!f)
-        goto out;
+        return -1;
     /* Without a text error from the stream it was memory; with one, commit says why. */
-    if (dump_root(root, f) != 0 && !ferror(f)) {
-        bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory for the report", path);
+    if (dump_all(roots, is_list, f) != 0 && !ferror(f)) {
         bq_whole_discard(&file);
-        goto out;
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory for the report", path);
     }
-    rc = bq_whole_commit(&file, err);
-out:
+    return bq_whole_commit(&file, err);
+}
+
+static int add(json_t *roots, const struct bq_report *report, const char *path,
+               struct bq_error *err)
+{
+    struct build b = {false};
+    json_t *root = whole(&b, report);
+    if (root && !b.failed && roots && json_array_append(roots, root) == 0) {
+        json_decref(root);
+        return 0;
+    }
     json_decref(root);
+    return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory for the report", path);
+}
+
+int bq_report_json(const struct bq_report *report, const char *path, struct bq_error *err)
+{
+    json_t *roots = json_array();
+    int rc = add(roots, report, path, err) < 0 ? -1 : write_all(roots, false, path, err);
+    json_decref(roots);
+    return rc;
+}
+
+struct bq_json_steps {
+    const char *path;
+    json_t *roots;
+};
+
+struct bq_json_steps *bq_json_steps_create(const char *path, struct bq_error *err)
+{
+    struct bq_json_steps *steps = bq_alloc(1, sizeof *steps);
+    if (!steps || !(steps->roots = json_array())) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        bq_free(steps);
+        return NULL;
+    }
+    steps->path = path;
+    return steps;
+}
+
+int bq_json_steps_add(struct bq_json_steps *steps, const struct bq_report *report,
+                      struct bq_error *err)
+{
+    if (add(steps->roots, report, steps->path, err) < 0)
+        return -1;
+    return strcmp(steps->path, "-") == 0 ? 0 : write_all(steps->roots, true, steps->path, err);
+}
+
+int bq_json_steps_end(struct bq_json_steps *steps, struct bq_error *err)
+{
+    if (!steps)
+        return 0;
+    bool is_due = strcmp(steps->path, "-") == 0 && json_array_size(steps->roots) > 0;
+    int rc = is_due ? write_all(steps->roots, true, steps->path, err) : 0;
+    json_decref(steps->roots);
+    bq_free(steps);
     return rc;
 }

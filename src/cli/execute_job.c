@@ -16,9 +16,15 @@ static void put(void *context, const char *text)
     fputs(text, stdout);
 }
 
+struct showing {
+    const struct bq_exec_options *options;
+    struct bq_json_steps *steps; /* NULL: no --json, or a job of one step */
+};
+
 static int show(void *context, struct bq_report *report, struct bq_error *err)
 {
-    const struct bq_exec_options *options = context;
+    const struct showing *showing = context;
+    const struct bq_exec_options *options = showing->options;
     bool to_stdout = options->json && options->json[0] == '-' && !options->json[1];
     if (!to_stdout)
         bq_report_text(report, put, NULL);
@@ -28,6 +34,8 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
                 (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
     if (fflush(stdout) || ferror(stdout))
         return bq_fail(err, BQ_EXIT_FAILED, "cannot write to standard output: %s", strerror(errno));
+    if (showing->steps)
+        return bq_json_steps_add(showing->steps, report, err);
     return options->json ? bq_report_json(report, options->json, err) : 0;
 }
 
@@ -58,9 +66,14 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .is_terminal = has_terminal(cli),
                                        .is_quiet = options->is_quiet};
         struct bq_job *job = make(context, &err);
-        code = !job || bq_cli_check_files(options->json, job, &err) < 0
+        struct showing showing = {.options = options};
+        bool is_list = job && job->n_steps > 1 && options->json;
+        code = !job || bq_cli_check_files(options->json, job, &err) < 0 ||
+                       (is_list && !(showing.steps = bq_json_steps_create(options->json, &err)))
                    ? (int)err.exit
-                   : bq_session_run(session, job, &o, show, (void *)options, &err);
+                   : bq_session_run(session, job, &o, show, &showing, &err);
+        if (bq_json_steps_end(showing.steps, err.text[0] ? NULL : &err) < 0 && !code)
+            code = (int)err.exit;
         if (err.text[0])
             code = bq_cli_complain(&err);
         bq_job_destroy(job);
