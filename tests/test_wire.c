@@ -262,6 +262,11 @@ static struct bq_recipe example_recipe(void)
     r.params[3].list = &list; /* and the fourth has none */
     struct bq_space space = {.rank = 3, .extent = {100, 20, 7}};
     CU_ASSERT_EQUAL(bq_plan_make(&r.plan, &space, (uint64_t[]){30, 20, 2}, NULL), 0);
+    struct bq_halo halo = {
+        .width = {1, 2, 3}, .border = BQ_CONSTANT, .value = {9, 8, 7, 6, 5, 4, 3, 2}};
+    CU_ASSERT_EQUAL(bq_plan_set_halo(&r.plan, &halo, NULL), 0);
+    r.pipeline = (struct bq_pipeline){true, {4, 3, 2, 1}};
+    r.n_beside = 5;
     r.layout = (struct bq_layout){
         .storage = BQ_STORAGE_CHUNKED,
         .space = space,
@@ -334,6 +339,9 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.params[0].i == -5 && out.params[1].r == inf);
     CHECK_TEXT(out.params[2].text, "urls.txt");
     CU_ASSERT(out.params[3].list->n == 3 && out.params[3].list->at[2] == 1e300);
+    CU_ASSERT(out.plan.halo.width[2] == 3 && out.plan.halo.border == BQ_CONSTANT &&
+              out.plan.halo.value[7] == 2 && out.plan.max_window == in.plan.max_window);
+    CU_ASSERT(out.pipeline.is_on && out.pipeline.threads[BQ_LINE_WRITE] == 1 && out.n_beside == 5);
     CU_ASSERT(out.params[4].list->n == 0 && in.params[4].list == NULL);
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
     CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);
@@ -566,7 +574,7 @@ static void hostile_counts_in_a_report_are_refused(void)
     example_report(&k, cooks);
     size_t n = put_report(&k, bytes, sizeof bytes);
     size_t at = 4 + 4 + strlen(k.host) + 4; /* of n_cooks */
-    size_t bins = at + 4 + 4 + 9 * 8 + 2 + 4 + strlen(k.warning) + 4 + 8 + 8;
+    size_t bins = at + 4 + 4 + 9 * 8 + 2 + 4 + strlen(k.warning) + 4 + 1 + 8 + 8;
     CU_ASSERT(bytes[at] == 2 && bytes[bins] == cooks[0].track.n_bins);
     for (unsigned hostile = 1; hostile <= 0xff; hostile += 2) {
         bytes[at + 1] = (unsigned char)hostile;
