@@ -238,13 +238,9 @@ static void texts_and_lists(void)
     CHECK_TEXT(value.text, "a = b");
     CU_ASSERT_EQUAL(bq_param_set(&weights, "[[1, -2.5],[1e1 0]]", &value, &owned, &err), 0);
     CU_ASSERT(value.list->n == 4 && value.list->at[1] == -2.5 && value.list->at[2] == 10);
-    static const char *const bad[] = {"1,x",
-                                      "11",
-                                      "1,2,nan",
-                                      "''",
-                                      "1;2",
-                                      "00000000000000000000000000000000000000000000000000000000"
-                                      "000000000000000000000001"};
+    static const char *const bad[] = {
+        "1,x", "11",  "1,2,nan",
+        "''",  "1;2", "00000000000000000000000000000000000000000000000000000000000000000000001"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         CU_ASSERT_EQUAL(bq_param_set(&weights, bad[i], &value, &owned, &err), -1);
     CU_ASSERT_EQUAL(value.list->n, 4);

@@ -49,9 +49,10 @@ struct bq_input {
     bool is_field;              /* of records */
     bool is_scalar;             /* stored without a dimension */
     bool is_raw;                /* no HDF5 file, but what a step hands over (store_raw.c) */
-    bool leaves_holes;          /* H5Dread does not touch what was never written */
-    uint64_t raw_chunk_bytes;   /* of a stored chunk, where there are no filters; else 0 */
-    struct store_file *files;   /* all that it is read from */
+    uint64_t raw_inode;
+    bool leaves_holes;        /* H5Dread does not touch what was never written */
+    uint64_t raw_chunk_bytes; /* of a stored chunk, where there are no filters; else 0 */
+    struct store_file *files; /* all that it is read from */
     size_t n_files;
     struct bq_input_info info;
     struct bq_layout layout;

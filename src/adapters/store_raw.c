@@ -60,6 +60,7 @@ struct bq_input *bq_raw_open(const char *file, const struct bq_layout *layout, s
     else if (st.st_uid != geteuid() || (uint64_t)st.st_size != raw_bytes(layout))
         bq_fail(err, BQ_EXIT_FAILED, "%s: is not what a step handed over", file);
     else {
+        input->raw_inode = st.st_ino;
         input->info = (struct bq_input_info){.type = bq_number_native(&layout->number),
                                              .space = layout->space,
                                              .chunk = layout->chunk,

@@ -130,6 +130,22 @@ static uint64_t needs_of(const struct bq_job *job, size_t i)
     return needs;
 }
 
+/* The step that makes the input of step i, when nothing else is taken from it, and neither is in a
+ * loop. */
+static uint64_t feeds_of(const struct bq_job *job, size_t i)
+{
+    const struct bq_step *step = &job->steps[i];
+    uint64_t feeds = 0, others = 0;
+    for (size_t u = 0; u < step->n_uses; u++) {
+        const struct bq_use *use = &step->uses[u];
+        bool is_input = use->param == BQ_USE_INPUT && !use->is_next;
+        *(is_input ? &feeds : &others) |= bit(use->maker);
+    }
+    bool is_apart =
+        feeds && !bq_graph_loop(job, i) && !bq_graph_loop(job, (size_t)__builtin_ctzll(feeds));
+    return is_apart ? feeds & ~others : 0;
+}
+
 /* The steps that are carried out together: a loop's, or the one. */
 static uint64_t group_of(const struct bq_job *job, size_t i)
 {
@@ -220,8 +236,10 @@ int bq_graph_make(struct bq_graph *g, const struct bq_job *job, struct bq_error 
     uint64_t done = 0;
     size_t n = 0;
     *g = (struct bq_graph){.n = job->n_steps};
-    for (size_t i = 0; i < g->n; i++)
+    for (size_t i = 0; i < g->n; i++) {
         g->needs[i] = needs_of(job, i);
+        g->feeds[i] = feeds_of(job, i);
+    }
     while (n < g->n) {
         if (!take_one(g, job, &done, &n))
             return fail_cycle(g, job, done, err);
@@ -229,15 +247,25 @@ int bq_graph_make(struct bq_graph *g, const struct bq_job *job, struct bq_error 
     return 0;
 }
 
-/* What step i comes after, all the way back; a loop comes after what any step of it needs. */
-static uint64_t before(const struct bq_graph *g, const struct bq_job *job, size_t i)
+/* Some steps and all that they come after; a loop comes after what any step of it needs. */
+static uint64_t with_all_before(const struct bq_graph *g, const struct bq_job *job, uint64_t all)
 {
-    uint64_t group = group_of(job, i), all = group_needs(g, group), seen = 0;
+    uint64_t seen = 0;
     while (all & ~seen) {
         size_t k = (size_t)__builtin_ctzll(all & ~seen);
         seen |= bit((int)k);
         all |= group_of(job, k) | group_needs(g, group_of(job, k));
     }
+    return all;
+}
+
+/* What is over when step i begins: not a step that it follows chunk by chunk. */
+static uint64_t before(const struct bq_graph *g, const struct bq_job *job, size_t i)
+{
+    uint64_t group = group_of(job, i), feeds = g->feeds[i];
+    uint64_t all = with_all_before(g, job, group_needs(g, group) & ~feeds);
+    for (; feeds; feeds &= feeds - 1)
+        all |= before(g, job, (size_t)__builtin_ctzll(feeds));
     return all;
 }
 

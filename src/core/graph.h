@@ -15,6 +15,8 @@ struct bq_graph {
     size_t n;                     /* steps */
     size_t order[BQ_MAX_STEPS];   /* indices into job->steps */
     uint64_t needs[BQ_MAX_STEPS]; /* of step i: bit j when it needs step j */
+    uint64_t feeds[BQ_MAX_STEPS]; /* of those: bit j when all that it needs is step j's output, so
+                                     that it may follow it chunk by chunk */
 };
 _Static_assert(BQ_MAX_STEPS <= 64, "needs has a bit for each step");
 
@@ -25,8 +27,8 @@ int bq_graph_link(struct bq_job *job, struct bq_error *err);
 /* Of a job that is linked. Fails on a cycle, with the names of its steps. */
 int bq_graph_make(struct bq_graph *graph, const struct bq_job *job, struct bq_error *err);
 
-/* How many steps may be carried out while step i is, itself included: those that neither need it
- * nor are needed by it, directly or through others. The steps of a loop follow each other. */
+/* How many steps may be carried out while step i is, itself included: those that do not have to be
+ * over before it begins, nor it before them. The steps of a loop follow each other. */
 unsigned bq_graph_beside(const struct bq_graph *graph, const struct bq_job *job, size_t i);
 
 /* The step whose output file step i reads, by its name or by a use; -1: none. */

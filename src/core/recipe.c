@@ -191,6 +191,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     put_params(w, recipe);
     bq_put_u8(w, recipe->has_input);
     bq_put_u8(w, recipe->is_handed_over);
+    bq_put_u8(w, recipe->is_fed);
     bq_put_u8(w, recipe->has_output);
     bq_put_text(w, recipe->file);
     bq_put_text(w, recipe->dataset);
@@ -280,6 +281,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
         return -1;
     recipe->has_input = bq_get_u8(r) != 0;
     recipe->is_handed_over = bq_get_u8(r) != 0;
+    recipe->is_fed = bq_get_u8(r) != 0;
     recipe->has_output = bq_get_u8(r) != 0;
     bq_get_text(r, recipe->file, sizeof recipe->file);
     bq_get_text(r, recipe->dataset, sizeof recipe->dataset);

@@ -36,7 +36,8 @@ struct bq_recipe {
     union bq_value params[BQ_MAX_PARAMS];
     void *owned[BQ_MAX_PARAMS]; /* memory of texts and lists that nobody else owns, or NULL */
     bool has_input, has_output;
-    bool is_handed_over;                          /* the input: a raw file that another step made */
+    bool is_handed_over; /* the input: a raw file that another step made */
+    bool is_fed;         /* or makes now: no chunk is leased before its input is there */
     char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH]; /* input */
     uint64_t file_bytes, identity[2];             /* of the input, as the coordinator sees it */
     struct bq_layout layout;                      /* of the input */

@@ -46,7 +46,9 @@ struct bq_scheduler *bq_scheduler_create(const struct bq_scheduler_config *confi
     s->crew = bq_crew_create(config->n_kitchens);
     if (!s->ledger || !s->crew)
         goto no_memory;
-    for (uint32_t k = 0; k < config->n_kitchens; k++) {
+    if (config->is_fed && config->n_chunks) /* held by nobody, until they are fed */
+        bq_ledger_hold(s->ledger, 0, config->n_chunks);
+    for (uint32_t k = 0; k < config->n_kitchens && !config->is_fed; k++) {
         struct bq_held held = {0};
         bq_policy_first(&config->schedule, config->n_chunks, config->n_kitchens, k, &held.first,
                         &held.count);
@@ -154,6 +156,12 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         s->is_stopping = true;
         return;
     }
+    if (event->kind == BQ_EVENT_FED) {
+        if (s->config.is_fed && event->count &&
+            bq_ledger_has(s->ledger, event->first, event->count))
+            release(s, event->first, event->count);
+        return;
+    }
     if (event->kitchen >= s->config.n_kitchens)
         return;
     bool has_range = event->kind == BQ_EVENT_DONE || event->kind == BQ_EVENT_DROPPED;
@@ -185,6 +193,7 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
     case BQ_EVENT_LOST:
         on_lost(s, event->kitchen);
         break;
+    case BQ_EVENT_FED:
     case BQ_EVENT_TICK:
     case BQ_EVENT_STOP:
         break;

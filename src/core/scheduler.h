@@ -33,6 +33,7 @@ enum bq_event_kind {
     BQ_EVENT_DROPPED, /* kitchen, first, count: gives them back, not started */
     BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk */
     BQ_EVENT_LOST,    /* kitchen: it is dead, or will not be heard again */
+    BQ_EVENT_FED,     /* first, count: is_fed: these chunks may be leased from now on */
     BQ_EVENT_TICK,    /* svc_ns = the coordinator's time per message */
     BQ_EVENT_STOP     /* lease no more; close everybody */
 };
@@ -65,6 +66,7 @@ struct bq_scheduler_config {
     uint64_t n_chunks;
     uint32_t n_kitchens;
     struct bq_schedule schedule;
+    bool is_fed;       /* no chunk may be leased before BQ_EVENT_FED; there are no first leases */
     uint32_t attempts; /* for a chunk that fails; 0 means 3 */
 };
 

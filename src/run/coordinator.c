@@ -1,6 +1,7 @@
 #include "run/coordinator_internal.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "adapters/affinity.h"
@@ -31,6 +32,14 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
     return co;
 }
 
+static struct course *course_find(struct bq_coordinator *co, uint32_t number)
+{
+    struct course *c = co->courses;
+    while (c && c->options->number != number)
+        c = c->next;
+    return c;
+}
+
 /* -- steps -------------------------------------------------------------------------------- */
 
 int bq_coordinator_begin(struct bq_coordinator *co, struct bq_resolved *resolved,
@@ -40,7 +49,8 @@ int bq_coordinator_begin(struct bq_coordinator *co, struct bq_resolved *resolved
     struct course *c = bq_alloc(1, sizeof *c);
     if (!c)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    *c = (struct course){.transport = co->transport,
+    *c = (struct course){.coordinator = co,
+                         .transport = co->transport,
                          .resolved = resolved,
                          .recipe = &resolved->recipe,
                          .options = options,
@@ -51,7 +61,43 @@ int bq_coordinator_begin(struct bq_coordinator *co, struct bq_resolved *resolved
     while (*last)
         last = &(*last)->next;
     *last = c;
+    const struct course *feeder = options->feeder ? course_find(co, options->feeder) : NULL;
+    if (feeder) {
+        c->feeder = options->feeder;
+        c->fed_plan = feeder->recipe->plan;
+        c->feed = bq_feed_create(&c->fed_plan, &c->recipe->plan);
+        if (!c->feed)
+            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        resolved->recipe.is_fed = true;
+    }
     return course_open(c, co->bell);
+}
+
+bool bq_coordinator_can_feed(const struct bq_coordinator *co, uint32_t feeder,
+                             const struct bq_recipe *recipe)
+{
+    const struct course *c = course_find((struct bq_coordinator *)co, feeder);
+    const struct bq_plan *plan = c ? &c->recipe->plan : NULL;
+    size_t size = (size_t)recipe->plan.space.rank * sizeof *recipe->plan.space.extent;
+    return c && c->last_accept == c->epoch && plan->n_chunks &&
+           plan->space.rank == recipe->plan.space.rank &&
+           memcmp(plan->space.extent, recipe->plan.space.extent, size) == 0 &&
+           !(recipe->plan.halo.is_any && recipe->plan.halo.border == BQ_WRAP);
+}
+
+static void fed(void *context, uint64_t chunk)
+{
+    struct course *c = context;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_FED, .first = chunk, .count = 1});
+}
+
+void coordinator_feed(struct bq_coordinator *co, uint32_t number, uint64_t first, uint64_t count)
+{
+    for (struct course *c = co->courses; c; c = c->next) {
+        if (c->feed && c->feeder == number)
+            bq_feed_made(c->feed, first, count, fed, c);
+    }
 }
 
 static void end(struct bq_coordinator *co, struct course *c)
@@ -76,14 +122,6 @@ void bq_coordinator_destroy(struct bq_coordinator *co)
 }
 
 /* -- messages ----------------------------------------------------------------------------- */
-
-static struct course *course_find(struct bq_coordinator *co, uint32_t number)
-{
-    struct course *c = co->courses;
-    while (c && c->options->number != number)
-        c = c->next;
-    return c;
-}
 
 static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, size_t size,
                   struct bq_error *err)
@@ -214,6 +252,8 @@ int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_e
         return fail_stopped(co, err);
     *number = finished->options->number;
     int rc = course_finish(finished, co->hello);
+    /* What was given up holds its fill value now. */
+    coordinator_feed(co, *number, 0, finished->recipe->plan.n_chunks);
     end(co, finished);
     return rc;
 }

@@ -31,8 +31,14 @@ struct bq_step_options {
     const char *version, *job;
     const char *step_name, *kernel_name; /* as the report has them */
     bool is_bound;
+    uint32_t feeder; /* number of the step under way that makes the input; 0: the input is there */
     _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */
 };
+
+/* Whether a step can be begun while the step `feeder` is under way, chunk by chunk as its input is
+ * made: nothing of that was accepted yet, and no window wraps. */
+bool bq_coordinator_can_feed(const struct bq_coordinator *coordinator, uint32_t feeder,
+                             const struct bq_recipe *recipe);
 
 /* Begins a step: the kitchens work on it beside those that were begun before. All that is named
  * must stay until it is done. -1: nothing can go on; destroy the coordinator. */

@@ -3,6 +3,7 @@
 #ifndef BQ_RUN_COORDINATOR_INTERNAL_H
 #define BQ_RUN_COORDINATOR_INTERNAL_H
 
+#include "core/feed.h"
 #include "core/progress.h"
 #include "core/scheduler.h"
 #include "core/wire.h"
@@ -28,6 +29,10 @@ struct bq_coordinator {
 /* A course: a step that the kitchens work on. */
 struct course {
     struct course *next;
+    struct bq_coordinator *coordinator;
+    struct bq_feed *feed;    /* of a step whose input another makes meanwhile, or NULL */
+    uint32_t feeder;         /* that step's number */
+    struct bq_plan fed_plan; /* and its plan */
     struct bq_transport *transport;
     struct bq_resolved *resolved;
     const struct bq_recipe *recipe;
@@ -46,6 +51,9 @@ struct course {
     char why[200]; /* the last failure told, for GIVE_UP */
     uint32_t by;   /* enum bq_refused_by, of that failure */
 };
+
+/* Chunks of a step are there: those that feed on it may go on. */
+void coordinator_feed(struct bq_coordinator *co, uint32_t number, uint64_t first, uint64_t count);
 
 /* Makes what the step needs and sends it to the kitchens. On an error it is to be ended all the
  * same. */

@@ -171,7 +171,8 @@ static int create(struct course *c, int bell)
 {
     struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
                                          .n_kitchens = c->recipe->n_kitchens,
-                                         .schedule = c->recipe->schedule};
+                                         .schedule = c->recipe->schedule,
+                                         .is_fed = c->recipe->is_fed};
     struct bq_combine combine = {
         .size = bq_recipe_result_size(c->recipe), .run = bq_merge_run, .context = &c->merge};
     c->scheduler = bq_scheduler_create(&config, c->err);
@@ -271,7 +272,8 @@ bool course_is_done(const struct course *c)
 int course_finish(struct course *c, const struct bq_hello *hello)
 {
     describe(c, hello);
-    if (c->resolved->input && bq_input_check_unchanged(c->resolved->input, c->err) < 0)
+    if (c->resolved->input && !c->recipe->is_handed_over &&
+        bq_input_check_unchanged(c->resolved->input, c->err) < 0)
         return -1;
     if (bq_outcome(c->report, c->reduction, &c->merge, c->err) < 0)
         return -1;
@@ -290,5 +292,6 @@ void course_end(struct course *c, int bell)
     bq_gather_discard(c->gather);
     bq_reduction_destroy(c->reduction);
     bq_scheduler_destroy(c->scheduler);
+    bq_feed_destroy(c->feed);
     bq_free(c);
 }

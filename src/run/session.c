@@ -173,20 +173,26 @@ static int greet(struct session_run *run, struct bq_error *err)
     return run->coordinator ? 0 : -1;
 }
 
-static int begin_step(void *context, unsigned ticket, const struct bq_step *step, unsigned n_beside,
-                      struct bq_report *report, struct bq_error *err)
+static int begin_step(void *context, const struct bq_begin *begin, struct bq_layout *made,
+                      struct bq_error *err)
 {
     struct session_run *run = context;
     const struct bq_session_options *o = run->options;
-    struct under_way *u = &run->steps[ticket];
+    const struct bq_step *step = begin->step;
+    struct under_way *u = &run->steps[begin->ticket];
     uint32_t n = bq_session_n_kitchens(run->session);
+    uint32_t feeder = begin->feeder < 0 ? 0 : run->steps[begin->feeder].options.number;
     if (o->max_kitchens && o->max_kitchens < n)
         n = o->max_kitchens;
     if (bq_resolve(&u->resolved, run->job, step, n, o->force, err) < 0)
         return -1;
-    u->resolved.recipe.n_beside = n_beside;
+    if (feeder && !bq_coordinator_can_feed(run->coordinator, feeder, &u->resolved.recipe)) {
+        bq_resolved_close(&u->resolved);
+        return 1;
+    }
+    u->resolved.recipe.n_beside = begin->n_beside;
     u->is_used = true;
-    u->report = report;
+    u->report = begin->report;
     u->options =
         (struct bq_step_options){.number = ++run->session->step,
                                  .version = o->version,
@@ -194,10 +200,13 @@ static int begin_step(void *context, unsigned ticket, const struct bq_step *step
                                  .step_name = step->name,
                                  .kernel_name = step->made_by ? step->made_by : step->kernel->name,
                                  .is_bound = o->is_bound,
-                                 .work_file = &work_files[ticket]};
-    return greet(run, err) < 0
-               ? -1
-               : bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, report, err);
+                                 .feeder = feeder,
+                                 .work_file = &work_files[begin->ticket]};
+    if (greet(run, err) < 0 ||
+        bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, begin->report, err) < 0)
+        return -1;
+    *made = u->resolved.recipe.output.layout;
+    return 0;
 }
 
 static void end_step(struct under_way *u)
@@ -206,8 +215,7 @@ static void end_step(struct under_way *u)
     u->is_used = false;
 }
 
-static int wait_for_step(void *context, unsigned *ticket, struct bq_layout *made,
-                         struct bq_error *err)
+static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
 {
     struct session_run *run = context;
     uint32_t number;
@@ -216,7 +224,6 @@ static int wait_for_step(void *context, unsigned *ticket, struct bq_layout *made
     for (*ticket = 0; !run->steps[*ticket].is_used || run->steps[*ticket].options.number != number;)
         ++*ticket;
     run->is_partial |= run->steps[*ticket].report->n_given_up_total > 0;
-    *made = run->steps[*ticket].resolved.recipe.output.layout;
     end_step(&run->steps[*ticket]);
     return 0;
 }

@@ -151,6 +151,8 @@ static int refuse(struct station *s, const struct bq_error *why)
 static void take_first(struct station *s)
 {
     uint64_t first, count;
+    if (s->recipe.is_fed)
+        return;
     bq_policy_first(&s->recipe.schedule, s->recipe.plan.n_chunks, s->recipe.n_kitchens, s->index,
                     &first, &count);
     if (count) {

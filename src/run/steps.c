@@ -36,7 +36,9 @@ struct node {
     const struct bq_loop *loop;
     uint64_t members, needs; /* bits of steps */
     uint64_t round, spent;   /* spent: ns */
+    bool is_new;             /* nothing of it can be there yet */
     struct turn turn;
+    struct bq_layout made;             /* how its output lies */
     struct bq_step step;               /* as it is carried out now */
     struct bq_report report, *reports; /* of now; of a loop's steps, the latest */
     char says[200];
@@ -357,17 +359,29 @@ static int end_turn(struct steps *s, struct node *node, struct bq_error *err)
     return rc;
 }
 
-static int begin(struct steps *s, struct node *node, struct bq_error *err)
+/* 1: not begun, because it cannot follow its feeder. */
+static int begin(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
+    struct kept *kept = &s->kept[node->turn.i];
     unsigned n_beside = bq_graph_beside(&s->graph, s->job, node->turn.i);
     if (s->driver->at_once && n_beside > s->driver->at_once)
         n_beside = s->driver->at_once;
-    return s->driver->begin(s->driver->run_context, (unsigned)(node - s->nodes), &node->step,
-                            n_beside, &node->report, err);
+    struct bq_begin how = {.ticket = (unsigned)(node - s->nodes),
+                           .feeder = feeder,
+                           .n_beside = n_beside,
+                           .step = &node->step,
+                           .report = &node->report};
+    int rc = s->driver->begin(s->driver->run_context, &how, &node->made, err);
+    if (rc != 0 || node->loop)
+        return rc;
+    /* Who feeds on it may look now. (In a loop, others still read the round before.) */
+    kept->layout = node->made;
+    kept->like = node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
+    return keep_place(kept, &node->step.output, err);
 }
 
 /* The node's next step of this round. */
-static int begin_turn(struct steps *s, struct node *node, struct bq_error *err)
+static int begin_turn(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
     const struct bq_loop *loop = node->loop;
     bool is_last = loop && !loop->until.is_given && node->round + 1 == loop->repeat;
@@ -379,7 +393,7 @@ static int begin_turn(struct steps *s, struct node *node, struct bq_error *err)
     if (take(s, &node->turn, &node->step, err) < 0 ||
         set_output(s, &node->turn, &node->step, err) < 0)
         return -1;
-    return begin(s, node, err);
+    return begin(s, node, feeder, err);
 }
 
 /* The loop's next output from the scratch folder to where the job wants it, stored as it wants. */
@@ -402,7 +416,7 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
         node->step.border.is_given = false;
         take_input(kept, &node->step);
         node->state = PUBLISHING;
-        return begin(s, node, err);
+        return begin(s, node, -1, err);
     }
     node->state = OVER;
     return 0;
@@ -436,14 +450,14 @@ static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
     node->report = (struct bq_report){0};
     node->spent += node->reports[node->k].makespan_ns;
     if (++node->k < node->n)
-        return begin_turn(s, node, err);
+        return begin_turn(s, node, -1, err);
     int is_true = is_over(s, node->loop, node->round, node->says, err);
     if (is_true < 0)
         return -1;
     node->k = 0;
     node->round++;
     if (!is_true && node->round < node->loop->repeat)
-        return begin_turn(s, node, err);
+        return begin_turn(s, node, -1, err);
     s->is_short |= node->loop->until.is_given && !is_true;
     return begin_publishing(s, node, err);
 }
@@ -495,23 +509,54 @@ static int make_nodes(struct steps *s, struct bq_error *err)
     return 0;
 }
 
+/* The node that makes what a node still needs, if it can be followed chunk by chunk; -1: none. */
+static int feeder_of(const struct steps *s, const struct node *node, uint64_t missing)
+{
+    if (node->loop || !s->driver->is_one_machine || missing & ~s->graph.feeds[*node->order])
+        return -1;
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        const struct node *maker = &s->nodes[i];
+        if (maker->members == missing && maker->state == UNDER_WAY && maker->is_new &&
+            s->kept[*maker->order].name[0])
+            return (int)i;
+    }
+    return -1;
+}
+
+/* 1: it cannot begin yet. */
+static int try_to_begin(struct steps *s, struct node *node, uint64_t over, struct bq_error *err)
+{
+    uint64_t missing = node->needs & ~over;
+    int feeder = missing ? feeder_of(s, node, missing) : -1;
+    if (node->state != WAITING || (missing && feeder < 0))
+        return 1;
+    int rc = begin_turn(s, node, feeder, err);
+    node->is_new = true;
+    if (rc > 0) {
+        node->state = WAITING;
+        s->kept[node->turn.i].name[0] = 0;
+        if (end_turn(s, node, err) < 0)
+            return -1;
+    }
+    return rc;
+}
+
 /* Begins all that can be. Returns how many are under way, or -1. */
 static int begin_all(struct steps *s, struct bq_error *err)
 {
     uint64_t over = 0;
-    int n = 0;
+    int n = 0, most = s->driver->at_once ? (int)s->driver->at_once : BQ_MAX_STEPS;
     for (size_t i = 0; i < s->n_nodes; i++) {
         n += s->nodes[i].state == UNDER_WAY || s->nodes[i].state == PUBLISHING;
         over |= s->nodes[i].state == OVER ? s->nodes[i].members : 0;
+        s->nodes[i].is_new = false;
     }
-    for (size_t i = 0; i < s->n_nodes; i++) {
-        struct node *node = &s->nodes[i];
-        if (node->state != WAITING || (node->needs & ~over) ||
-            (s->driver->at_once && n >= (int)s->driver->at_once))
-            continue;
-        if (begin_turn(s, node, err) < 0)
+    /* In the order of the graph, so that a feeder comes before those that it feeds. */
+    for (size_t i = 0; i < s->n_nodes && n < most; i++) {
+        int rc = try_to_begin(s, &s->nodes[i], over, err);
+        if (rc < 0)
             return -1;
-        n++;
+        n += rc == 0;
     }
     return n;
 }
@@ -521,13 +566,12 @@ static int run(struct steps *s, struct bq_error *err)
     int n;
     while ((n = begin_all(s, err)) > 0) {
         unsigned ticket;
-        struct bq_layout made;
-        if (s->driver->wait(s->driver->run_context, &ticket, &made, err) < 0)
+        if (s->driver->wait(s->driver->run_context, &ticket, err) < 0)
             return -1;
         struct node *node = &s->nodes[ticket];
-        struct kept *kept = &s->kept[node->turn.i];
-        if (node->state == UNDER_WAY) {
-            kept->layout = made;
+        if (node->state == UNDER_WAY && node->loop) {
+            struct kept *kept = &s->kept[node->turn.i];
+            kept->layout = node->made;
             kept->like =
                 node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
         }

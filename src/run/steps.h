@@ -8,13 +8,22 @@
 #include "core/report.h"
 #include "run/registry.h"
 
+/* A step, whose parameters and places are final, to be begun beside those that are under way. */
+struct bq_begin {
+    unsigned ticket; /* below BQ_MAX_STEPS, of none of those */
+    int feeder;      /* ticket of the step under way that makes the input; -1: it is there */
+    unsigned n_beside;
+    const struct bq_step *step; /* stays until it is finished, and so does the report */
+    struct bq_report *report;
+};
+
 struct bq_steps_driver {
-    /* Begins a step, whose parameters and places are final, beside those that are under way;
-     * ticket: below BQ_MAX_STEPS, of none of those. step and report stay until it is finished. */
-    int (*begin)(void *context, unsigned ticket, const struct bq_step *step, unsigned n_beside,
-                 struct bq_report *report, struct bq_error *err);
-    /* Until one of them is finished: its report is filled. made: how its output lies. */
-    int (*wait)(void *context, unsigned *ticket, struct bq_layout *made, struct bq_error *err);
+    /* Begins a step; made: how its output will lie. 1: it cannot follow its feeder chunk by chunk,
+     * and was not begun. */
+    int (*begin)(void *context, const struct bq_begin *begin, struct bq_layout *made,
+                 struct bq_error *err);
+    /* Until one of them is finished: its report is filled. */
+    int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */
