@@ -81,20 +81,7 @@ void bq_scratch_destroy(struct bq_scratch *s)
     bq_free(s);
 }
 
-bool bq_scratch_is_memory(const struct bq_scratch *s)
-{
-    return s->is_memory;
-}
-
 char *bq_scratch_path(const struct bq_scratch *s, const char *name)
 {
     return joined(s->folder, strlen(s->folder), name);
-}
-
-void bq_scratch_remove(const struct bq_scratch *s, const char *name)
-{
-    char *path = bq_scratch_path(s, name);
-    if (path)
-        unlink(path);
-    bq_free(path);
 }

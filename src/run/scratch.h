@@ -18,12 +18,7 @@ struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is
 /* Removes what is in it. NULL is fine. */
 void bq_scratch_destroy(struct bq_scratch *scratch);
 
-bool bq_scratch_is_memory(const struct bq_scratch *scratch);
-
 /* The path of file `name` in it, for bq_free; NULL: no memory. */
 char *bq_scratch_path(const struct bq_scratch *scratch, const char *name);
-
-/* Removes one file, if it is there. */
-void bq_scratch_remove(const struct bq_scratch *scratch, const char *name);
 
 #endif

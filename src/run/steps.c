@@ -8,17 +8,8 @@
 #include "base/heap.h"
 #include "core/graph.h"
 #include "core/step.h"
+#include "run/kept.h"
 #include "run/scratch.h"
-
-/* What is kept of a step that was carried out. */
-struct kept {
-    size_t n_results;
-    struct bq_result *results;
-    struct bq_place place;   /* of its output; file NULL: none */
-    char name[32];           /* of its scratch file; "" when it is where the job wants it */
-    struct bq_layout layout; /* of that file */
-    struct bq_place like;    /* the dataset that it came from; file NULL: none. Not owned */
-};
 
 /* One step of one round. */
 struct turn {
@@ -49,7 +40,7 @@ struct steps {
     const struct bq_steps_driver *driver;
     struct bq_graph graph;
     struct bq_scratch *scratch;
-    struct kept kept[BQ_MAX_STEPS];
+    struct bq_kept kept[BQ_MAX_STEPS];
     bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
     bool is_short;               /* a loop ended before its condition was true */
     struct node nodes[BQ_MAX_STEPS];
@@ -59,109 +50,6 @@ struct steps {
 static int at_line(const struct bq_job *job, int line, struct bq_error *err)
 {
     return line > 0 ? bq_fail_in(err, "%s:%d", job->file, line) : -1;
-}
-
-static void forget(struct kept *kept)
-{
-    for (size_t r = 0; r < kept->n_results; r++) {
-        bq_free(kept->results[r].series);
-        bq_free(kept->results[r].reals);
-    }
-    bq_free(kept->results);
-    kept->results = NULL;
-    kept->n_results = 0;
-}
-
-/* -- results as parameters ---------------------------------------------------------------- */
-
-static const struct bq_result *result_find(const struct kept *kept, const char *name)
-{
-    for (size_t r = 0; r < kept->n_results; r++) {
-        if (strcmp(kept->results[r].name, name) == 0)
-            return &kept->results[r];
-    }
-    return NULL;
-}
-
-/* A number; false when it is a series. */
-static bool number_of(const struct bq_result *result, double *number)
-{
-    switch (result->kind) {
-    case BQ_RESULT_INTEGER:
-        *number = (double)result->integer;
-        return true;
-    case BQ_RESULT_NEGATIVE:
-        *number = (double)(int64_t)result->integer;
-        return true;
-    case BQ_RESULT_REAL:
-        *number = result->real;
-        return true;
-    case BQ_RESULT_SERIES:
-    case BQ_RESULT_REALS:
-        break;
-    }
-    return false;
-}
-
-static int fail_name(const struct kept *kept, const char *step, const char *name,
-                     struct bq_error *err)
-{
-    char names[400] = "";
-    size_t used = 0;
-    for (size_t r = 0; r < kept->n_results && used < sizeof names; r++)
-        used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", r ? ", " : "",
-                                 kept->results[r].name);
-    return bq_fail(err, BQ_EXIT_USAGE, "step '%s' has no result '%s'; it has: %s", step, name,
-                   used ? names : "none");
-}
-
-static struct bq_list *list_of(const struct bq_result *result)
-{
-    double number;
-    if (number_of(result, &number))
-        return bq_list_create(&number, 1);
-    if (result->kind == BQ_RESULT_REALS)
-        return bq_list_create(result->reals, result->n_series);
-    struct bq_list *list = bq_list_create(NULL, result->n_series);
-    double *at = (double *)(list + 1);
-    for (size_t i = 0; list && i < result->n_series; i++)
-        at[i] = (double)result->series[i];
-    return list;
-}
-
-/* A result as the value of a parameter, checked like one that was written in the job. */
-static int set_param(struct bq_step *step, int at, const struct bq_result *result,
-                     struct bq_error *err)
-{
-    const struct bq_param *param = &step->kernel->params[at];
-    double number;
-    if (param->kind == BQ_LIST) {
-        struct bq_list *list = list_of(result);
-        if (!list)
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory, or more than %u numbers",
-                           BQ_MAX_LIST);
-        bq_free(step->owned[at]);
-        step->owned[at] = list;
-        step->params[at].list = list;
-        for (size_t i = 0; i < list->n; i++) {
-            if (param->min <= param->max &&
-                !(list->at[i] >= param->min && list->at[i] <= param->max))
-                return bq_fail(err, BQ_EXIT_FAILED, "%s has a number out of its range: %g",
-                               param->name, list->at[i]);
-        }
-        return 0;
-    }
-    if (!number_of(result, &number))
-        return bq_fail(err, BQ_EXIT_USAGE, "%s wants one number, and '%s' has %zu", param->name,
-                       result->name, result->n_series);
-    char text[40];
-    if (result->kind == BQ_RESULT_INTEGER)
-        snprintf(text, sizeof text, "%llu", (unsigned long long)result->integer);
-    else if (result->kind == BQ_RESULT_NEGATIVE)
-        snprintf(text, sizeof text, "%lld", (long long)(int64_t)result->integer);
-    else
-        snprintf(text, sizeof text, "%.17g", number);
-    return bq_param_set(param, text, &step->params[at], &step->owned[at], err);
 }
 
 /* `next` of a later round comes before `uses`. */
@@ -176,13 +64,6 @@ static bool applies(const struct bq_step *step, const struct bq_use *use, uint64
     return true;
 }
 
-static void take_input(const struct kept *kept, struct bq_step *step)
-{
-    step->input = kept->place;
-    step->handed_over = kept->name[0] ? &kept->layout : NULL;
-    step->like = kept->name[0] ? kept->like : (struct bq_place){0};
-}
-
 static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
                 struct bq_error *err)
 {
@@ -190,23 +71,23 @@ static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
         const struct bq_use *use = &step->uses[u];
         if (!applies(step, use, turn->round))
             continue;
-        struct kept *kept = &s->kept[use->maker];
+        struct bq_kept *kept = &s->kept[use->maker];
         if (use->param == BQ_USE_INPUT) {
-            take_input(kept, step);
+            bq_kept_as_input(kept, step);
             step->input.line = use->line;
             continue;
         }
         const char *name = use->result ? use->result : step->kernel->params[use->param].name;
-        const struct bq_result *result = result_find(kept, name);
-        if ((!result && fail_name(kept, use->step, name, err) < 0) ||
-            set_param(step, use->param, result, err) < 0)
+        const struct bq_result *result = bq_kept_result(kept, name);
+        if ((!result && bq_kept_fail(kept, use->step, name, err) < 0) ||
+            bq_kept_as_param(step, use->param, result, err) < 0)
             return at_line(s->job, use->line, err);
     }
     /* A file that a step of a loop makes is not there yet. */
     int maker = bq_graph_maker(s->job, turn->i);
     if (maker >= 0 && step->input.file == s->job->steps[turn->i].input.file && step->input.file &&
         s->kept[maker].name[0])
-        take_input(&s->kept[maker], step);
+        bq_kept_as_input(&s->kept[maker], step);
     return 0;
 }
 
@@ -238,7 +119,7 @@ static int scratch_output(struct steps *s, const struct turn *turn, struct bq_st
     const char *beside = given->output.file ? given->output.file
                          : step->input.file ? step->input.file
                                             : "";
-    struct kept *kept = &s->kept[turn->i];
+    struct bq_kept *kept = &s->kept[turn->i];
     char name[32];
     if (!s->scratch)
         s->scratch =
@@ -270,44 +151,6 @@ static int set_output(struct steps *s, const struct turn *turn, struct bq_step *
     return scratch_output(s, turn, step, err);
 }
 
-/* Where the output is now; the old place goes. */
-static int keep_place(struct kept *kept, const struct bq_place *place, struct bq_error *err)
-{
-    struct bq_place now = {0};
-    if (place->file && bq_place_set(&now, "output", place->file, place->dataset, err) < 0)
-        return -1;
-    bq_free(kept->place.file);
-    bq_free(kept->place.dataset);
-    kept->place = now;
-    return 0;
-}
-
-/* The report keeps nothing of its own that is needed later: results are copied. */
-static int keep_results(struct kept *kept, const struct bq_report *report, struct bq_error *err)
-{
-    forget(kept);
-    kept->results = bq_alloc(report->n_results + 1, sizeof *kept->results);
-    if (!kept->results)
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    for (size_t r = 0; r < report->n_results; r++) {
-        const struct bq_result *from = &report->results[r];
-        struct bq_result *to = &kept->results[r];
-        *to = *from;
-        to->series = NULL;
-        to->reals = NULL;
-        kept->n_results++;
-        if (from->series && !(to->series = bq_alloc(from->n_series + 1, sizeof *to->series)))
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        if (from->reals && !(to->reals = bq_alloc(from->n_series + 1, sizeof *to->reals)))
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        if (from->series)
-            memcpy(to->series, from->series, from->n_series * sizeof *to->series);
-        if (from->reals)
-            memcpy(to->reals, from->reals, from->n_series * sizeof *to->reals);
-    }
-    return 0;
-}
-
 /* 1: the condition is true; 0: not yet. says: the number, for people. */
 static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
                    struct bq_error *err)
@@ -320,12 +163,12 @@ static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, 
     size_t i = loop->first;
     while (strcmp(s->job->steps[i].name, until->step) != 0)
         i++;
-    const struct bq_result *result = result_find(&s->kept[i], until->result);
+    const struct bq_result *result = bq_kept_result(&s->kept[i], until->result);
     if (!result) {
-        fail_name(&s->kept[i], until->step, until->result, err);
+        bq_kept_fail(&s->kept[i], until->step, until->result, err);
         return at_line(s->job, until->line, err);
     }
-    if (!number_of(result, &number)) {
+    if (!bq_kept_number(result, &number)) {
         bq_fail(err, BQ_EXIT_USAGE, "until: '%s' is not one number", until->result);
         return at_line(s->job, until->line, err);
     }
@@ -348,7 +191,7 @@ static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, 
 static int end_turn(struct steps *s, struct node *node, struct bq_error *err)
 {
     const struct bq_step *given = &s->job->steps[node->turn.i];
-    int rc = keep_place(&s->kept[node->turn.i], &node->step.output, err);
+    int rc = bq_keep_place(&s->kept[node->turn.i], &node->step.output, err);
     if (node->step.output.file != given->output.file) {
         bq_free(node->step.output.file);
         bq_free(node->step.output.dataset);
@@ -362,7 +205,7 @@ static int end_turn(struct steps *s, struct node *node, struct bq_error *err)
 /* 1: not begun, because it cannot follow its feeder. */
 static int begin(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
-    struct kept *kept = &s->kept[node->turn.i];
+    struct bq_kept *kept = &s->kept[node->turn.i];
     unsigned n_beside = bq_graph_beside(&s->graph, s->job, node->turn.i);
     if (s->driver->at_once && n_beside > s->driver->at_once)
         n_beside = s->driver->at_once;
@@ -377,7 +220,7 @@ static int begin(struct steps *s, struct node *node, int feeder, struct bq_error
     /* Who feeds on it may look now. (In a loop, others still read the round before.) */
     kept->layout = node->made;
     kept->like = node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
-    return keep_place(kept, &node->step.output, err);
+    return bq_keep_place(kept, &node->step.output, err);
 }
 
 /* The node's next step of this round. */
@@ -401,7 +244,7 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
 {
     for (; node->k < node->n; node->k++) {
         const struct bq_step *given = &s->job->steps[node->order[node->k]];
-        struct kept *kept = &s->kept[node->order[node->k]];
+        struct bq_kept *kept = &s->kept[node->order[node->k]];
         if (!given->output.file || !kept->name[0])
             continue;
         node->turn = (struct turn){.i = node->order[node->k]};
@@ -414,7 +257,7 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
         node->step.n_uses = 0;
         node->step.is_team = false;
         node->step.border.is_given = false;
-        take_input(kept, &node->step);
+        bq_kept_as_input(kept, &node->step);
         node->state = PUBLISHING;
         return begin(s, node, -1, err);
     }
@@ -473,7 +316,7 @@ static int go_on(struct steps *s, struct node *node, struct bq_error *err)
         s->kept[i].name[0] = 0;
         node->k++;
         rc = end_turn(s, node, err) < 0 ? -1 : begin_publishing(s, node, err);
-    } else if (end_turn(s, node, err) < 0 || keep_results(&s->kept[i], &node->report, err) < 0) {
+    } else if (end_turn(s, node, err) < 0 || bq_keep_results(&s->kept[i], &node->report, err) < 0) {
         rc = -1;
     } else if (node->loop) {
         rc = go_on_loop(s, node, err);
@@ -570,7 +413,7 @@ static int run(struct steps *s, struct bq_error *err)
             return -1;
         struct node *node = &s->nodes[ticket];
         if (node->state == UNDER_WAY && node->loop) {
-            struct kept *kept = &s->kept[node->turn.i];
+            struct bq_kept *kept = &s->kept[node->turn.i];
             kept->layout = node->made;
             kept->like =
                 node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
@@ -593,7 +436,7 @@ static void destroy(struct steps *s)
             end_turn(s, node, NULL);
     }
     for (size_t i = 0; i < s->job->n_steps; i++) {
-        forget(&s->kept[i]);
+        bq_kept_forget(&s->kept[i]);
         bq_free(s->kept[i].place.file);
         bq_free(s->kept[i].place.dataset);
     }
