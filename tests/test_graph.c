@@ -27,25 +27,26 @@ static void a_step_comes_after_what_it_needs(void)
     CU_ASSERT_EQUAL(bq_graph_maker(job, 0), 1);
     CU_ASSERT_EQUAL(bq_graph_maker(job, 1), 2);
     CU_ASSERT_EQUAL(bq_graph_maker(job, 3), -1);
-    CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 0), 1);
-    CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 1), 2);
+    CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 0), 2); /* it follows middle chunk by chunk */
+    CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 1), 3);
     CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 3), 3);
     bq_job_destroy(job);
 }
 
 static void loops_are_read_and_stand_together(void)
 {
-    struct bq_job *job = read_good(
-        "steps:\n"
-        "- {name: after, kernel: brighten, uses: {gain: a.mean}, input: 'x.h5:/x', "
-        "output: 'y.h5:/x'}\n"
-        "- name: train\n"
-        "  repeat: 7\n"
-        "  until: {reduction: b.change, relation: at least, value: -1.5}\n"
-        "  steps:\n"
-        "  - {name: b, kernel: brighten, uses: {input: a}, next: {gain: b.mean}}\n"
-        "  - {name: a, kernel: brighten, input: 'x.h5:/x', next: {input: b}}\n"
-        "- {name: alone, kernel: stats, input: 'x.h5:/x', repeat: 3, until: mean<=1e-3}\n");
+    struct bq_job *job =
+        read_good("steps:\n"
+                  "- {name: after, kernel: brighten, uses: {gain: a.mean}, input: 'x.h5:/x', "
+                  "output: 'y.h5:/x'}\n"
+                  "- name: train\n"
+                  "  repeat: 7\n"
+                  "  until: {reduction: b.change, relation: at least, value: -1.5}\n"
+                  "  steps:\n"
+                  "  - {name: b, kernel: brighten, uses: {input: a}, next: {gain: b.mean}}\n"
+                  "  - {name: a, kernel: brighten, input: 'x.h5:/x', next: {input: b}}\n"
+                  "- {name: alone, kernel: brighten, input: 'x.h5:/x', output: 'z.h5:/x', "
+                  "next: {gain: alone.mean}, repeat: 3, until: mean<=1e-3}\n");
     struct bq_graph g;
     CU_ASSERT_EQUAL_FATAL(job->n_loops, 2);
     const struct bq_loop *train = &job->loops[0], *alone = &job->loops[1];
@@ -65,7 +66,8 @@ static void loops_are_read_and_stand_together(void)
     CU_ASSERT_EQUAL(bq_graph_beside(&g, job, 0), 2);
     bq_job_destroy(job);
 
-    const char *text = "{kernel: stats, input: 'x.h5:/x', repeat: 3, name: s}";
+    const char *text = "{kernel: brighten, input: 'x.h5:/x', output: 'y.h5:/x', "
+                       "next: {gain: s}, repeat: 3, name: s}";
     const char *sets[] = {"repeat=9", "until=mean > 2", "s.repeat=8"};
     struct bq_error err;
     job = read_over(text, &(struct bq_override){.sets = sets, .n_sets = 3}, &err);
@@ -109,6 +111,9 @@ static void what_is_wrong_is_told(void)
          "  - {name: a, kernel: stats, input: 'x.h5:/x'}\n"
          "  - {name: b, kernel: stats, input: 'x.h5:/x'}\n",
          "job.yaml:4: loop 'l' has several steps: until must say which, as in a.mean"},
+        {"{name: l, kernel: stats, input: 'x.h5:/x', repeat: 2, until: mean < 1}",
+         "job.yaml:1: loop 'l': nothing is taken from the round before, so until would never "
+         "change; use `next`"},
         {"{kernel: brighten, uses: {input: a, gain: }, output: 'x.h5:/x'}",
          "job.yaml:1: gain must be STEP or STEP.RESULT, not nothing"},
         {"steps:\n- {name: a, kernel: zeros, output: 'a.h5:/x'}\n"

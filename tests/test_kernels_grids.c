@@ -81,7 +81,7 @@ static void heat_counts_nan_and_keeps_the_change_of_the_rest(void)
     CU_ASSERT_EQUAL_FATAL(set_up_space(&kit, BQ_F64, (struct bq_space){1, {20}}, BQ_CLAMP, 0), 0);
     run_tiles(&kit, x, (uint64_t[]){7}, y, 1);
     CU_ASSERT_EQUAL(integer("nan"), 3);
-    CU_ASSERT_EQUAL(real("change"), 2);
+    CU_ASSERT_TRUE(isnan(real("change")));
     CU_ASSERT_EQUAL(bits_of(y[2]), bits_of((double)NAN));
     CU_ASSERT_TRUE(y[14] == 1 && y[15] == 6 && y[16] == 1 && y[5] == 0);
     x[3] = 0;
@@ -233,7 +233,7 @@ static const struct test tests[] = {
      heat_is_the_explicit_step_and_finds_the_largest_change},
     {"heat of any numbers is the same in any chunks",
      heat_of_any_numbers_is_the_same_in_any_chunks},
-    {"heat counts NaN and keeps the change of the rest",
+    {"heat counts NaN, and the change is NaN then",
      heat_counts_nan_and_keeps_the_change_of_the_rest},
     {"heat refuses unstable steps and other types", heat_refuses_unstable_steps_and_other_types},
     {"stencil3d weighs by distance", stencil3d_weighs_by_distance},

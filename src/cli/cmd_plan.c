@@ -210,7 +210,7 @@ int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli)
         if (loop && loop->first == i)
             printf("loop '%s': at most %llu rounds\n", loop->name,
                    (unsigned long long)loop->repeat);
-        struct bq_step step = bq_steps_preview(job, i);
+        struct bq_step step = bq_steps_preview(job, &graph, i, 0);
         if (graph.needs[i])
             print_later(job, &graph, i);
         else if (print_step(job, &step, p.job.n_ranks, &err) < 0)

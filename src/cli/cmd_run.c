@@ -58,7 +58,7 @@ static int check(struct run *r)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)
         code = bq_cli_complain(&err);
-    else if (step = bq_steps_preview(job, graph.order[0]),
+    else if (step = bq_steps_preview(job, &graph, graph.order[0], r->exec.at_once),
              bq_resolve(&resolved, job, &step, r->job.n_ranks - 1, r->exec.force, &err) < 0)
         code = bq_cli_complain(&err);
     else

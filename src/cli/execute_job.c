@@ -32,6 +32,9 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
         fprintf(stderr, "banquet: %llu of %llu chunks were given up; chunk %llu: %s\n",
                 (unsigned long long)report->n_given_up_total, (unsigned long long)report->n_chunks,
                 (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
+    if (report->is_short)
+        fprintf(stderr, "banquet: step '%s': the loop ended before its condition was true: %s\n",
+                report->step, report->loop);
     if (fflush(stdout) || ferror(stdout))
         return bq_fail(err, BQ_EXIT_FAILED, "cannot write to standard output: %s", strerror(errno));
     if (showing->steps)

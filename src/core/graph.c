@@ -109,6 +109,19 @@ static int name_until(struct bq_job *job, struct bq_loop *loop, struct bq_error 
                 until->step);
         return at_line(job, until->line, err);
     }
+    bool has_next = false;
+    for (size_t k = 0; k < loop->n; k++) {
+        const struct bq_step *s = &job->steps[loop->first + k];
+        for (size_t u = 0; u < s->n_uses; u++)
+            has_next = has_next || s->uses[u].is_next;
+    }
+    if (!has_next) {
+        bq_fail(err, BQ_EXIT_USAGE,
+                "%s: nothing is taken from the round before, so until would never change; use "
+                "`next`",
+                who);
+        return at_line(job, until->line, err);
+    }
     return 0;
 }
 

@@ -82,7 +82,9 @@ struct bq_step {
     struct bq_place input, output;
     const struct bq_layout *handed_over; /* of an input that another step made, or NULL */
     struct bq_place like;                /* then: the dataset that it came from, if any */
-    const char *made_by;                 /* the kernel whose output is only copied here, or NULL */
+    const char *from;                    /* then: the name of the step that made it */
+    unsigned n_beside;   /* steps that may be under way with it, itself included; 0: it is alone */
+    const char *made_by; /* the kernel whose output is only copied here, or NULL */
     struct bq_use uses[BQ_MAX_USES];
     size_t n_uses;
     int chunk_rank; /* 0: auto */

@@ -60,6 +60,7 @@ struct bq_report {
     bool may_wait;        /* the kernel can keep several chunks open: BQ_WAITS */
     char loop[240];       /* of a step that is repeated: its rounds, for people */
     uint64_t n_rounds;    /* 0: it is not repeated; the rest is of the last round */
+    bool is_short;        /* the loop ended before its condition was true */
     uint64_t start_ns;    /* since 1970: when the first chunk could start */
     uint64_t makespan_ns; /* until the last result was accepted */
     uint64_t n_chunks, n_discarded, bytes_in, bytes_out;

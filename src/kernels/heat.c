@@ -11,8 +11,9 @@
  * float32 and float64, each in its own width, in one order: the neighbours along the last axis,
  * then those of the axis before, then the first; so bits depend neither on chunks nor on vectors.
  * Reduces to `change`, the largest |out - in| (exact, so in any order), and `nan`, how many such
- * differences were NaN, which change leaves out. A NaN spreads to its neighbours and is the
- * positive quiet one; an overflow becomes infinity. Unit: the input's.
+ * differences were NaN; change is NaN itself then, so that no loop ends as if all were well. A NaN
+ * spreads to its neighbours and is the positive quiet one; an overflow becomes infinity. Unit: the
+ * input's.
  */
 #include "clones.h"
 
@@ -153,7 +154,7 @@ static void present(const union bq_value *values, const void *acc, struct bq_sin
 {
     (void)values;
     const struct heat *heat = acc;
-    sink->real(sink, "change", heat->change);
+    sink->real(sink, "change", heat->nan ? NAN : heat->change);
     sink->integer(sink, "nan", heat->nan);
 }
 

@@ -208,11 +208,9 @@ static void describe(struct course *c, const struct bq_hello *hello)
     snprintf(r->kernel, sizeof r->kernel, "%s", c->options->kernel_name);
     snprintf(r->policy, sizeof r->policy, "%s", bq_policy_name(c->recipe->schedule.policy));
     snprintf(r->transport, sizeof r->transport, "%s", c->transport->ops->name);
-    if (c->recipe->is_handed_over && c->resolved->like)
-        snprintf(r->input, sizeof r->input, "%.470s, handed over",
-                 bq_input_name(c->resolved->like));
-    else if (c->recipe->is_handed_over)
-        snprintf(r->input, sizeof r->input, "handed over");
+    if (c->recipe->is_handed_over)
+        snprintf(r->input, sizeof r->input, "what '%.100s' hands over",
+                 c->options->input_from ? c->options->input_from : "");
     else if (c->recipe->has_input)
         snprintf(r->input, sizeof r->input, "%.300s:%.200s", c->recipe->file, c->recipe->dataset);
     if (c->recipe->output.is_scratch)

@@ -224,10 +224,17 @@ static int cut(struct bq_resolved *r, const struct bq_job *job, const struct bq_
  * kitchen does. */
 static int check_memory(const struct bq_recipe *recipe, int line, struct bq_error *err)
 {
-    uint64_t least = bq_executor_taken() + bq_executor_memory(recipe, 1, recipe->open);
+    unsigned n = recipe->n_beside ? recipe->n_beside : 1;
+    uint64_t own = bq_executor_memory(recipe, 1, recipe->open), least = bq_executor_taken() + own;
     char a[64];
-    if (!recipe->memory || recipe->memory >= least)
+    if (!recipe->memory || recipe->memory >= bq_executor_taken() + n * own)
         return 0;
+    if (recipe->memory >= least)
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "%s of %s is too little for %u steps at the same time: give it %llu MiB, or "
+                       "run with --at-once 1",
+                       line ? "memory" : "--memory", bq_text_bytes(recipe->memory, a, sizeof a), n,
+                       (unsigned long long)((bq_executor_taken() + n * own) >> 20) + 1);
     return bq_fail(err, BQ_EXIT_USAGE,
                    "%s of %s is too little: one cook and the program need %llu MiB; give it more, "
                    "or choose a smaller `chunk`",
@@ -267,6 +274,7 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     recipe->delivery = step->delivery;
     recipe->on_error = step->on_error;
     recipe->memory = step->memory;
+    recipe->n_beside = step->n_beside;
     int line = step->kernel_line;
     if (step->input.file) {
         line = step->input.line;

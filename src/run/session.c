@@ -190,7 +190,6 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
         bq_resolved_close(&u->resolved);
         return 1;
     }
-    u->resolved.recipe.n_beside = begin->n_beside;
     u->is_used = true;
     u->report = begin->report;
     u->options =
@@ -201,6 +200,7 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
                                  .kernel_name = step->made_by ? step->made_by : step->kernel->name,
                                  .is_bound = o->is_bound,
                                  .feeder = feeder,
+                                 .input_from = step->from,
                                  .work_file = &work_files[begin->ticket]};
     if (greet(run, err) < 0 ||
         bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, begin->report, err) < 0)

@@ -28,6 +28,7 @@ struct node {
     uint64_t members, needs; /* bits of steps */
     uint64_t round, spent;   /* spent: ns */
     bool is_new;             /* nothing of it can be there yet */
+    bool is_short;           /* the loop ended before its condition was true */
     struct turn turn;
     struct bq_layout made;             /* how its output lies */
     struct bq_step step;               /* as it is carried out now */
@@ -74,6 +75,7 @@ static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
         struct bq_kept *kept = &s->kept[use->maker];
         if (use->param == BQ_USE_INPUT) {
             bq_kept_as_input(kept, step);
+            step->from = kept->name[0] ? use->step : NULL;
             step->input.line = use->line;
             continue;
         }
@@ -86,8 +88,10 @@ static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
     /* A file that a step of a loop makes is not there yet. */
     int maker = bq_graph_maker(s->job, turn->i);
     if (maker >= 0 && step->input.file == s->job->steps[turn->i].input.file && step->input.file &&
-        s->kept[maker].name[0])
+        s->kept[maker].name[0]) {
         bq_kept_as_input(&s->kept[maker], step);
+        step->from = s->job->steps[maker].name;
+    }
     return 0;
 }
 
@@ -202,16 +206,20 @@ static int end_turn(struct steps *s, struct node *node, struct bq_error *err)
     return rc;
 }
 
+static unsigned beside(const struct bq_job *job, const struct bq_graph *graph, size_t i,
+                       unsigned at_once)
+{
+    unsigned n = bq_graph_beside(graph, job, i);
+    return at_once && n > at_once ? at_once : n;
+}
+
 /* 1: not begun, because it cannot follow its feeder. */
 static int begin(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
     struct bq_kept *kept = &s->kept[node->turn.i];
-    unsigned n_beside = bq_graph_beside(&s->graph, s->job, node->turn.i);
-    if (s->driver->at_once && n_beside > s->driver->at_once)
-        n_beside = s->driver->at_once;
+    node->step.n_beside = beside(s->job, &s->graph, node->turn.i, s->driver->at_once);
     struct bq_begin how = {.ticket = (unsigned)(node - s->nodes),
                            .feeder = feeder,
-                           .n_beside = n_beside,
                            .step = &node->step,
                            .report = &node->report};
     int rc = s->driver->begin(s->driver->run_context, &how, &node->made, err);
@@ -258,6 +266,7 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
         node->step.is_team = false;
         node->step.border.is_given = false;
         bq_kept_as_input(kept, &node->step);
+        node->step.from = given->name;
         node->state = PUBLISHING;
         return begin(s, node, -1, err);
     }
@@ -276,6 +285,7 @@ static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
                  (unsigned long long)node->round, (unsigned long long)node->loop->repeat,
                  (double)node->spent * 1e-9, node->says[0] ? ": " : "", node->says);
         report->n_rounds = node->round;
+        report->is_short = node->is_short;
         const struct bq_place *output = &s->job->steps[node->order[k]].output;
         if (output->file) /* it is there now, wherever the last round left it */
             snprintf(report->output, sizeof report->output, "%.300s:%.200s", output->file,
@@ -301,7 +311,8 @@ static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
     node->round++;
     if (!is_true && node->round < node->loop->repeat)
         return begin_turn(s, node, -1, err);
-    s->is_short |= node->loop->until.is_given && !is_true;
+    node->is_short = node->loop->until.is_given && !is_true;
+    s->is_short |= node->is_short;
     return begin_publishing(s, node, err);
 }
 
@@ -456,10 +467,12 @@ static bool is_taken(const struct bq_job *job, size_t maker)
     return false;
 }
 
-struct bq_step bq_steps_preview(const struct bq_job *job, size_t i)
+struct bq_step bq_steps_preview(const struct bq_job *job, const struct bq_graph *graph, size_t i,
+                                unsigned at_once)
 {
     static char file[] = "./handed-over.h5", dataset[] = "/data";
     struct bq_step step = job->steps[i];
+    step.n_beside = beside(job, graph, i, at_once);
     if (!step.output.file && is_taken(job, i)) {
         step.output = (struct bq_place){.file = file, .dataset = dataset};
         step.wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE, .is_scratch = true};

@@ -4,6 +4,7 @@
 #ifndef BQ_RUN_STEPS_H
 #define BQ_RUN_STEPS_H
 
+#include "core/graph.h"
 #include "core/job.h"
 #include "core/report.h"
 #include "run/registry.h"
@@ -12,7 +13,6 @@
 struct bq_begin {
     unsigned ticket; /* below BQ_MAX_STEPS, of none of those */
     int feeder;      /* ticket of the step under way that makes the input; -1: it is there */
-    unsigned n_beside;
     const struct bq_step *step; /* stays until it is finished, and so does the report */
     struct bq_report *report;
 };
@@ -36,7 +36,8 @@ struct bq_steps_driver {
 
 /* Step i as it would be carried out first, for bq_resolve by who only looks: an output that is
  * handed over has a place that is never made. Owns nothing. */
-struct bq_step bq_steps_preview(const struct bq_job *job, size_t i);
+struct bq_step bq_steps_preview(const struct bq_job *job, const struct bq_graph *graph, size_t i,
+                                unsigned at_once);
 
 /* 0; 1 when a loop came to its last round before its condition was true; -1 with err. The job is
  * linked (bq_graph_link). */
