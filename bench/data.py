@@ -37,20 +37,26 @@ def memory_folder():
     return shm if os.access(shm, os.W_OK) else folder()
 
 
-def made(layout, rows):
-    """The path of a file as data_make.c makes it. Made once, then known by its size."""
-    path = folder() / f"{layout.replace(':', '-')}-{rows}.h5"
+def kept(name, make):
+    """The path of a file that make(path) makes. Made once, then known by its size."""
+    path = folder() / name
     known_path = folder() / "sizes.json"
     known = json.loads(known_path.read_text()) if known_path.exists() else {}
     if not path.exists() or known.get(path.name) != path.stat().st_size:
         print(f"making {path}", file=sys.stderr)
         try:
-            common.run([PEERS / "data_make", path, layout, str(rows)], TIMEOUT)
+            make(path)
         except Failed as why:
             sys.exit(f"{path} cannot be made: {why}")
         known[path.name] = path.stat().st_size
         known_path.write_text(json.dumps(known, indent=1))
     return path
+
+
+def made(layout, rows):
+    """The path of a file as data_make.c makes it."""
+    return kept(f"{layout.replace(':', '-')}-{rows}.h5", lambda path: common.run(
+        [PEERS / "data_make", path, layout, str(rows)], TIMEOUT))
 
 
 def warm(path):
