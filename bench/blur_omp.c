@@ -122,7 +122,7 @@ static void read_rows(const struct picture *p, size_t first, size_t n, char *to,
 LOAD(uint8_t)
 LOAD(float)
 
-/* line[i * step], i = -RADIUS .. RADIUS, are the window of each element. */
+/* The lines of a window of RADIUS = 3, from the middle outwards. */
 CLONES static void blur_down(double *const line[LINES], long n, double *restrict to)
 {
     const double *a0 = line[0], *a1 = line[1], *a2 = line[2], *a3 = line[3], *a4 = line[4],

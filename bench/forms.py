@@ -117,7 +117,7 @@ def same_results(rows, base, kind, margin):
 def same_outputs(rows, paths, base, like, kind, margin):
     """Takes out the rows whose output is not that of the row `base`. paths: {name: file}"""
     failures = {}
-    if not paths[base].exists():
+    if base not in paths or not paths[base].exists():
         return failures
     for row in rows:
         if not row.samples or row.name not in paths or row.name == base:

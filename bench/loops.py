@@ -7,6 +7,7 @@ rows in memory and tell the time of their loop. All must find the same centres a
 """
 import functools
 import json
+import sys
 
 import common
 import data
@@ -173,6 +174,7 @@ def main():
     met, failures = [], {}
     for run, size in ((run_kmeans, 5), (run_kmeans, 8), (run_heat, 64), (run_heat, 2048)):
         title, rows, failed = run(options, size)
+        sys.stdout.flush()
         failures |= failed
         met += goals(title, rows)
     failures |= run_equalize(options)
