@@ -351,8 +351,8 @@ void bq_input_close(struct bq_input *input)
         store_release(input->file);
         store_unlock();
     }
-    if (input->is_raw && input->fd >= 0)
-        close(input->fd);
+    if (input->is_raw)
+        store_raw_close(input);
     bq_free(input->files);
     bq_free(input->file_name);
     bq_free(input->where);

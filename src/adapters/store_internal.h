@@ -50,6 +50,7 @@ struct bq_input {
     bool is_scalar;             /* stored without a dimension */
     bool is_raw;                /* no HDF5 file, but what a step hands over (store_raw.c) */
     uint64_t raw_inode;
+    const unsigned char *map; /* of a raw file in memory, or NULL */
     bool leaves_holes;        /* H5Dread does not touch what was never written */
     uint64_t raw_chunk_bytes; /* of a stored chunk, where there are no filters; else 0 */
     struct store_file *files; /* all that it is read from */
@@ -131,6 +132,8 @@ struct bq_input *store_input_open(const char *file, const char *dataset, bool wa
 /* -- store_raw.c -------------------------------------------------------------------------- */
 
 struct store_place;
+
+void store_raw_close(struct bq_input *input);
 
 /* Where a chunk of a raw file lies. */
 void store_raw_locate(const struct bq_input *input, const struct bq_box *cell,

@@ -128,8 +128,8 @@ static void from_keys(enum bq_type type, const void *from, size_t n, void *to)
             EXCHANGE(ctype, 3, 6)                                                                  \
             EXCHANGE(ctype, 1, 4)                                                                  \
             EXCHANGE(ctype, 2, 5)                                                                  \
-            EXCHANGE(ctype, 4, 7) EXCHANGE(ctype, 4, 2) EXCHANGE(ctype, 6, 4)                      \
-                EXCHANGE(ctype, 4, 2) to[i] = p[4];                                                \
+            EXCHANGE(ctype, 4, 7)                                                                  \
+            EXCHANGE(ctype, 4, 2) EXCHANGE(ctype, 6, 4) EXCHANGE(ctype, 4, 2) to[i] = p[4];        \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \

@@ -48,10 +48,12 @@ static int open_input(struct bq_resolved *r, const struct bq_step *step, struct 
                                  : bq_input_open(step->input.file, step->input.dataset, err);
     if (!r->input)
         return -1;
+    bool wants_like = step->output.file && !step->wish.is_scratch; /* opening it costs a round */
     r->like = !step->handed_over ? r->input
-              : step->like.file  ? bq_input_open(step->like.file, step->like.dataset, err)
-                                 : NULL;
-    if (step->like.file && !r->like)
+              : wants_like && step->like.file
+                  ? bq_input_open(step->like.file, step->like.dataset, err)
+                  : NULL;
+    if (step->handed_over && wants_like && step->like.file && !r->like)
         return -1;
     recipe->is_handed_over = step->handed_over != NULL;
     const struct bq_input_info *info = bq_input_info(r->input);
