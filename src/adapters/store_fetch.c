@@ -134,6 +134,52 @@ static int fetch_pieces(struct bq_input *input, const struct bq_box *block, bool
 
 /* -- numbers without filters -------------------------------------------------------------- */
 
+/* -- many short pieces -------------------------------------------------------------------- */
+
+enum { SPAN = 1 << 16, SHORT = 1024, CLOSE = 2048 };
+
+/* Short runs, close to each other: the left or right margin of a window in a stored chunk. A system
+ * call for each costs more than all that lies between them. */
+static bool is_dotted(const struct store_walk *walk)
+{
+    const struct bq_runs *file = &walk->file;
+    return walk->length && file->n > 4 && file->rank > 0 && file->length * walk->size < SHORT &&
+           file->stride[0] * walk->size <= CLOSE;
+}
+
+static uint64_t array_bytes(const struct store_walk *walk, int rank, const uint64_t *array)
+{
+    uint64_t bytes = walk->size;
+    for (int i = 0; i < rank; i++)
+        bytes *= array[i];
+    return bytes;
+}
+
+/* Reads spans of the array, which ends at `end`, and picks the pieces out. */
+static int fetch_dotted(struct bq_input *input, const struct bq_box *block, struct store_walk *walk,
+                        uint64_t end, bool may_wait, unsigned char *to, struct bq_error *err)
+{
+    unsigned char span[SPAN];
+    struct iovec iov[STORE_BATCH];
+    uint64_t address, from = 0, n_span = 0;
+    int n;
+    while ((n = store_walk_next(walk, to, iov, &address)) > 0) {
+        for (int i = 0; i < n; i++) {
+            size_t size = iov[i].iov_len;
+            if (n_span == 0 || address < from || address + size > from + n_span) {
+                from = address;
+                n_span = end - address < SPAN ? end - address : SPAN;
+                int rc = read_bytes(input, block, span, (size_t)n_span, from, may_wait, err);
+                if (rc != BQ_FETCHED)
+                    return rc;
+            }
+            memcpy(iov[i].iov_base, span + (address - from), size);
+            address += size;
+        }
+    }
+    return BQ_FETCHED;
+}
+
 static int fetch_part(struct bq_input *input, const struct bq_box *block, const struct bq_box *cell,
                       const uint64_t *array, uint64_t address, bool may_wait, unsigned char *to,
                       struct bq_error *err)
@@ -142,6 +188,9 @@ static int fetch_part(struct bq_input *input, const struct bq_box *block, const 
     struct iovec iov[STORE_BATCH];
     int n, rc = BQ_FETCHED;
     store_walk_begin(&walk, input->layout.number.size, block, cell, array, address);
+    if (is_dotted(&walk) && !input->map)
+        return fetch_dotted(input, block, &walk, address + array_bytes(&walk, cell->rank, array),
+                            may_wait, to, err);
     while (rc == BQ_FETCHED && (n = store_walk_next(&walk, to, iov, &address)) > 0)
         rc = read_pieces(input, block, iov, n, address, may_wait, err);
     return rc;
