@@ -337,16 +337,6 @@ int bq_outlet_write(struct bq_outlet *o, struct bq_unit *unit, unsigned by, uint
     return 0;
 }
 
-int bq_outlet_finish(struct bq_outlet *o, struct bq_unit *unit, uint64_t chunk,
-                     const struct bq_box *block, const void *result, struct bq_error *err)
-{
-    if (bq_outlet_encode(o, unit, unit->cook, block, err) == 0 &&
-        bq_outlet_write(o, unit, unit->cook, chunk, block, result, err) == 0)
-        return 0;
-    bq_outlet_drop(o, unit);
-    return -1;
-}
-
 static void give_back(struct place *place)
 {
     if (place->sent)

@@ -40,15 +40,11 @@ bool bq_outlet_is_direct(const struct bq_outlet *outlet);
 /* Where the kernel puts its output; may wait for a free buffer. NULL: stopped. */
 void *bq_outlet_begin(struct bq_outlet *outlet, struct bq_unit *unit);
 
-/* The kernel is done: the block in that place goes its way, with the result (of
- * bq_recipe_result_size bytes, the digest included). Sets unit->payload where a parcel has to be
- * sent. */
-int bq_outlet_finish(struct bq_outlet *outlet, struct bq_unit *unit, uint64_t chunk,
-                     const struct bq_box *block, const void *result, struct bq_error *err);
-
-/* The same in two parts, each in any thread: `by` is a cook's number, or n_cooks + a worker's. What
- * takes a core, then what takes the file; the second sets unit->payload. unit->meter is the
- * thread's own. */
+/* The kernel is done: the block in that place goes its way, in two parts, each in any thread: what
+ * takes a core, then what takes the file. `by` is a cook's number, or n_cooks + that of another
+ * thread (run/line.h); unit->meter is the thread's own. The second part takes the result (of
+ * bq_recipe_result_size bytes, the digest included), and sets unit->payload where a parcel has to
+ * be sent. After an error, bq_outlet_drop. */
 int bq_outlet_encode(struct bq_outlet *outlet, struct bq_unit *unit, unsigned by,
                      const struct bq_box *block, struct bq_error *err);
 int bq_outlet_write(struct bq_outlet *outlet, struct bq_unit *unit, unsigned by, uint64_t chunk,
