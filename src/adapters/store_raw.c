@@ -99,11 +99,7 @@ struct bq_input *bq_raw_open(const char *file, const struct bq_layout *layout, s
 void store_raw_locate(const struct bq_input *input, const struct bq_box *cell,
                       struct store_place *place)
 {
-    const struct bq_layout *layout = &input->layout;
-    uint64_t number = 0, bytes = bq_layout_chunk_bytes(layout);
-    for (int i = 0; i < cell->rank; i++) {
-        uint64_t c = layout->chunk.extent[i], n = layout->space.extent[i];
-        number = number * (n / c + (n % c != 0)) + cell->offset[i] / c;
-    }
-    *place = (struct store_place){.address = number * bytes, .size = bytes};
+    uint64_t bytes = bq_layout_chunk_bytes(&input->layout);
+    *place = (struct store_place){.address = bq_stored_number(&input->layout, cell) * bytes,
+                                  .size = bytes};
 }

@@ -159,8 +159,7 @@ static void fill_part(const struct bq_layout *layout, const struct bq_box *block
                 bq_type_size(bq_number_native(&layout->number)), data);
 }
 
-/* A stored chunk's number: its place in the grid of stored chunks. */
-static uint64_t number_of(const struct bq_layout *layout, const struct bq_box *cell)
+uint64_t bq_stored_number(const struct bq_layout *layout, const struct bq_box *cell)
 {
     uint64_t number = 0;
     for (int i = 0; i < cell->rank; i++) {
@@ -190,7 +189,8 @@ static int decode_piece(const struct bq_layout *layout, const struct bq_box *blo
                      bq_number_is_native(&layout->number);
     bool is_new = true;
     struct bq_cached_chunk *cached =
-        is_shared ? bq_chunk_cache_get(decoder->cache, number_of(layout, cell), &is_new) : NULL;
+        is_shared ? bq_chunk_cache_get(decoder->cache, bq_stored_number(layout, cell), &is_new)
+                  : NULL;
     void *decoded = is_direct ? data : cached ? bq_cached_chunk_data(cached) : decoder->scratch;
     int rc = is_new ? bq_codec_decode(decoder->codec, &layout->filters, mask, bytes,
                                       (size_t)piece->size, decoded, size, err)

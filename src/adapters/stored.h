@@ -44,6 +44,9 @@ uint64_t bq_stored_cells(const struct bq_layout *layout, const struct bq_plan *p
 /* Most bytes that one stored chunk may have; a file that says more lies. */
 size_t bq_stored_piece_room(const struct bq_layout *layout);
 
+/* A stored chunk's number: its place in the grid of stored chunks, in C order. cell: its box. */
+uint64_t bq_stored_number(const struct bq_layout *layout, const struct bq_box *cell);
+
 /* Decoded bytes of a stored chunk; 0 when there are no pieces. */
 size_t bq_layout_chunk_bytes(const struct bq_layout *layout);
 

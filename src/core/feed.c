@@ -21,14 +21,17 @@ static void set(unsigned char *bits, uint64_t i)
     bits[i / 8] = (unsigned char)(bits[i / 8] | 1u << i % 8);
 }
 
-struct bq_feed *bq_feed_create(const struct bq_plan *maker, const struct bq_plan *taker)
+bool bq_feed_can(const struct bq_plan *maker, const struct bq_plan *taker)
 {
     size_t size = (size_t)maker->space.rank * sizeof *maker->space.extent;
     bool wraps = taker->halo.is_any && taker->halo.border == BQ_WRAP;
-    if (maker->space.rank != taker->space.rank || wraps ||
-        memcmp(maker->space.extent, taker->space.extent, size) != 0)
-        return NULL;
-    struct bq_feed *feed = bq_alloc(1, sizeof *feed);
+    return maker->space.rank == taker->space.rank && !wraps &&
+           memcmp(maker->space.extent, taker->space.extent, size) == 0;
+}
+
+struct bq_feed *bq_feed_create(const struct bq_plan *maker, const struct bq_plan *taker)
+{
+    struct bq_feed *feed = bq_feed_can(maker, taker) ? bq_alloc(1, sizeof *feed) : NULL;
     if (!feed)
         return NULL;
     *feed = (struct bq_feed){.maker = maker,

@@ -7,8 +7,11 @@
 
 struct bq_feed;
 
-/* Both plans are of one space; they must outlive it. NULL: no memory, or it cannot be done: a
- * window that wraps needs the other end of the dataset. */
+/* Whether it can be done: both plans are of one space, and no window wraps, which needs the other
+ * end of the dataset. */
+bool bq_feed_can(const struct bq_plan *maker, const struct bq_plan *taker);
+
+/* The plans must outlive it. NULL: no memory, or it cannot be done. */
 struct bq_feed *bq_feed_create(const struct bq_plan *maker, const struct bq_plan *taker);
 void bq_feed_destroy(struct bq_feed *feed);
 

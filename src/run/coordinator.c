@@ -32,7 +32,7 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
     return co;
 }
 
-static struct course *course_find(struct bq_coordinator *co, uint32_t number)
+static struct course *course_find(const struct bq_coordinator *co, uint32_t number)
 {
     struct course *c = co->courses;
     while (c && c->options->number != number)
@@ -76,13 +76,8 @@ int bq_coordinator_begin(struct bq_coordinator *co, struct bq_resolved *resolved
 bool bq_coordinator_can_feed(const struct bq_coordinator *co, uint32_t feeder,
                              const struct bq_recipe *recipe)
 {
-    const struct course *c = course_find((struct bq_coordinator *)co, feeder);
-    const struct bq_plan *plan = c ? &c->recipe->plan : NULL;
-    size_t size = (size_t)recipe->plan.space.rank * sizeof *recipe->plan.space.extent;
-    return c && c->last_accept == c->epoch && plan->n_chunks &&
-           plan->space.rank == recipe->plan.space.rank &&
-           memcmp(plan->space.extent, recipe->plan.space.extent, size) == 0 &&
-           !(recipe->plan.halo.is_any && recipe->plan.halo.border == BQ_WRAP);
+    const struct course *c = course_find(co, feeder);
+    return c && c->last_accept == c->epoch && bq_feed_can(&c->recipe->plan, &recipe->plan);
 }
 
 static void fed(void *context, uint64_t chunk)

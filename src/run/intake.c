@@ -1,3 +1,5 @@
+/* Longer than most: making slots, filling them here, and having them filled by the coordinator are
+ * three uses of one private struct. */
 #include "run/intake.h"
 
 #include <pthread.h>

@@ -17,7 +17,6 @@
 
 struct bq_scratch {
     char *folder;
-    bool is_memory;
 };
 
 /* Half of what is left at most: the rest is for the chunks in progress and for others. */
@@ -48,10 +47,10 @@ struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         return NULL;
     }
-    s->is_memory = !(named && *named) && is_one_machine && fits_memory(bytes);
+    bool is_memory = !(named && *named) && is_one_machine && fits_memory(bytes);
     if (named && *named)
         s->folder = joined(named, strlen(named), ".banquet-XXXXXX");
-    else if (s->is_memory)
+    else if (is_memory)
         s->folder = joined(IN_MEMORY, strlen(IN_MEMORY), ".banquet-XXXXXX");
     else
         s->folder = joined(beside, bq_path_folder(beside), ".banquet-XXXXXX");

@@ -1,3 +1,5 @@
+/* Longer than most: one machine of states (node.state), whose parts all need each other's structs.
+ */
 #include "run/steps.h"
 
 #include <math.h>
@@ -213,6 +215,14 @@ static unsigned beside(const struct bq_job *job, const struct bq_graph *graph, s
     return at_once && n > at_once ? at_once : n;
 }
 
+/* How its output lies, and where it came from in the end. */
+static void note_made(struct steps *s, const struct node *node)
+{
+    struct bq_kept *kept = &s->kept[node->turn.i];
+    kept->layout = node->made;
+    kept->like = node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
+}
+
 /* 1: not begun, because it cannot follow its feeder. */
 static int begin(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
@@ -226,8 +236,7 @@ static int begin(struct steps *s, struct node *node, int feeder, struct bq_error
     if (rc != 0 || node->loop)
         return rc;
     /* Who feeds on it may look now. (In a loop, others still read the round before.) */
-    kept->layout = node->made;
-    kept->like = node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
+    note_made(s, node);
     return bq_keep_place(kept, &node->step.output, err);
 }
 
@@ -423,12 +432,8 @@ static int run(struct steps *s, struct bq_error *err)
         if (s->driver->wait(s->driver->run_context, &ticket, err) < 0)
             return -1;
         struct node *node = &s->nodes[ticket];
-        if (node->state == UNDER_WAY && node->loop) {
-            struct bq_kept *kept = &s->kept[node->turn.i];
-            kept->layout = node->made;
-            kept->like =
-                node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
-        }
+        if (node->state == UNDER_WAY && node->loop)
+            note_made(s, node);
         if (go_on(s, node, err) < 0)
             return -1;
     }
