@@ -22,5 +22,6 @@
  * one of AVX2. For sums over a window that shall stay in registers: compilers unroll short loops
  * over lanes instead. */
 typedef double lanes4 __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t whole4 __attribute__((vector_size(32), aligned(8), may_alias)); /* and masks */
 
 #endif

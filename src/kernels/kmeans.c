@@ -23,6 +23,7 @@
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 _Static_assert(FLT_EVAL_METHOD == 0, "double must be computed in its own width");
 
@@ -92,6 +93,25 @@ CLONES static void add_distances(const struct table_part *part, const double *ce
         distance[r] = sum[r];
 }
 
+/* Of each row of a block: the first of the nearest centres, and its distance. Choices by masks:
+ * compilers would branch, and which centre is nearest nobody can predict. */
+CLONES static void find_nearest(double (*distance)[TABLE_ROWS], size_t k,
+                                int64_t nearest[TABLE_ROWS], double least[TABLE_ROWS])
+{
+    for (size_t r = 0; r < TABLE_ROWS; r += 4) {
+        lanes4 best = *(const lanes4 *)&distance[0][r];
+        whole4 which = {0};
+        for (size_t i = 1; i < k; i++) {
+            const lanes4 here = *(const lanes4 *)&distance[i][r];
+            const whole4 is_nearer = here < best, index = (whole4){0} + (int64_t)i;
+            which = (is_nearer & index) | (~is_nearer & which);
+            best = (lanes4)((is_nearer & (whole4)here) | (~is_nearer & (whole4)best));
+        }
+        *(lanes4 *)&least[r] = best;
+        *(whole4 *)&nearest[r] = which;
+    }
+}
+
 static void cook_rows(const struct bq_call *call, uint64_t row, size_t n_rows,
                       double (*distance)[TABLE_ROWS])
 {
@@ -100,28 +120,28 @@ static void cook_rows(const struct bq_call *call, uint64_t row, size_t n_rows,
     const double *centres = call->params[CENTRES].list->at;
     struct clusters *clusters = call->acc;
     struct table_part part;
-    bool is_finite[TABLE_ROWS];
+    int64_t nearest[TABLE_ROWS];
+    double least[TABLE_ROWS], inertia = clusters->inertia;
 
-    for (size_t i = 0; i < k * TABLE_ROWS; i++)
-        distance[i / TABLE_ROWS][i % TABLE_ROWS] = 0;
+    memset(distance, 0, k * sizeof *distance);
     for (size_t first = 0; first < columns; first += TABLE_COLUMNS) {
         table_load(in, row, n_rows, first, &part);
         for (size_t i = 0; i < k; i++)
             add_distances(&part, centres + i * columns, distance[i]);
     }
-    table_check(in, row, n_rows, is_finite);
+    find_nearest(distance, k, nearest, least);
     for (size_t r = 0; r < n_rows; r++) {
-        if (!is_finite[r]) {
+        /* Near to any centre is only what is finite; what is far from all may be, too. */
+        if (!(least[r] <= DBL_MAX) && !table_is_finite(in, row + r)) {
             clusters->skipped++;
+            nearest[r] = -1;
             continue;
         }
-        size_t nearest = 0;
-        for (size_t i = 1; i < k; i++)
-            nearest = distance[i][r] < distance[nearest][r] ? i : nearest;
-        clusters->inertia += distance[nearest][r];
-        clusters->values[nearest].count++;
-        table_add(in, row + r, 1, columns, &clusters->values[k + nearest * columns].sum);
+        inertia += least[r];
+        clusters->values[nearest[r]].count++;
     }
+    clusters->inertia = inertia;
+    table_add_to(in, row, n_rows, nearest, &clusters->values[k].sum);
 }
 
 static enum bq_answer cook(struct bq_call *call)

@@ -56,6 +56,16 @@ int table_prepare(struct bq_setup *setup, uint64_t least)
     {                                                                                              \
         for (size_t c = 0; c < n; c++)                                                             \
             to[c] += factor * (double)x[c];                                                        \
+    }                                                                                              \
+                                                                                                   \
+    CLONES static void add_to_##ctype(const ctype *x, size_t columns, size_t n_rows,               \
+                                      const int64_t *which, double *to)                            \
+    {                                                                                              \
+        for (size_t r = 0; r < n_rows; r++) {                                                      \
+            double *sums = to + (size_t)(which[r] < 0 ? 0 : which[r]) * columns;                   \
+            for (size_t c = 0; which[r] >= 0 && c < columns; c++)                                  \
+                sums[c] += (double)x[r * columns + c];                                             \
+        }                                                                                          \
     }
 
 TURN(float)
@@ -82,6 +92,23 @@ void table_check(const struct bq_block *in, uint64_t row, size_t n_rows, bool is
         check_float((const float *)in->data + row * columns, columns, n_rows, is_finite);
     else
         check_double((const double *)in->data + row * columns, columns, n_rows, is_finite);
+}
+
+bool table_is_finite(const struct bq_block *in, uint64_t row)
+{
+    bool is_finite[TABLE_ROWS];
+    table_check(in, row, 1, is_finite);
+    return is_finite[0];
+}
+
+void table_add_to(const struct bq_block *in, uint64_t row, size_t n_rows, const int64_t *which,
+                  double *to)
+{
+    const size_t columns = (size_t)in->extent[1];
+    if (in->type == BQ_F32)
+        add_to_float((const float *)in->data + row * columns, columns, n_rows, which, to);
+    else
+        add_to_double((const double *)in->data + row * columns, columns, n_rows, which, to);
 }
 
 void table_add(const struct bq_block *in, uint64_t row, double factor, size_t n, double *to)

@@ -28,6 +28,13 @@ void table_load(const struct bq_block *in, uint64_t row, size_t n_rows, size_t f
 void table_check(const struct bq_block *in, uint64_t row, size_t n_rows,
                  bool is_finite[TABLE_ROWS]);
 
+bool table_is_finite(const struct bq_block *in, uint64_t row);
+
+/* to[which[r]][c] += the element in column c of row r, row by row; none where which[r] < 0. `to`
+ * has as many columns as the table. */
+void table_add_to(const struct bq_block *in, uint64_t row, size_t n_rows, const int64_t *which,
+                  double *to);
+
 /* to[c] += factor * the element in column c of a row, for the first n columns. */
 void table_add(const struct bq_block *in, uint64_t row, double factor, size_t n, double *to);
 
