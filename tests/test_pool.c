@@ -238,6 +238,29 @@ static void stopping_leaves_work_undone_and_hangs_never(void)
     }
 }
 
+static void cooks_that_rest_go_on_with_the_next_shift(void)
+{
+    struct world *w = open_world(3, 2, false);
+    const uint64_t shifts = 50, each = N / shifts;
+    for (uint64_t i = 0; i < shifts; i++) {
+        uint64_t n_chunks, busy;
+        CU_ASSERT(bq_pool_add(w->pool, i * each, each));
+        if (i > 0) {
+            CU_ASSERT_EQUAL(w->n_reported, i * each); /* nobody began before he was told to */
+            bq_pool_resume(w->pool, bq_now());
+        }
+        work_off(w);
+        bq_pool_rest(w->pool);
+        bq_pool_count(w->pool, &n_chunks, &busy);
+        CU_ASSERT_EQUAL(n_chunks, each);
+        for (unsigned c = 0; c < 3; c++)
+            CU_ASSERT(bq_pool_track(w->pool, c)->total[BQ_COOKING] < UINT64_C(60000000000));
+    }
+    CU_ASSERT(is_each_reported_once(w, 0, N));
+    CU_ASSERT_EQUAL(w->sum, (uint64_t)N * (N - 1) / 2);
+    close_world(w); /* they are woken for the end, too */
+}
+
 static void part(void *arg, unsigned part, unsigned n_parts)
 {
     struct world *w = arg;
@@ -286,6 +309,7 @@ static const struct test tests[] = {
     {"a long chunk keeps no lease from being added", a_long_chunk_keeps_no_lease_from_being_added},
     {"the bell rings at low water", the_bell_rings_at_low_water},
     {"stopping leaves work undone and hangs never", stopping_leaves_work_undone_and_hangs_never},
+    {"cooks that rest go on with the next shift", cooks_that_rest_go_on_with_the_next_shift},
     {"a team works on each chunk with all hands", a_team_works_on_each_chunk_with_all_hands},
 };
 

@@ -81,6 +81,8 @@ struct bq_pool *bq_pool_create(const struct bq_pool_config *config, struct bq_er
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&pool->wake, &attr);
     pthread_condattr_destroy(&attr);
+    pthread_cond_init(&pool->shift, NULL);
+    pool->n_shifts = 1;
     bq_team_create(&pool->team);
     pool->cooks = bq_alloc(config->n_cooks, sizeof *pool->cooks);
     for (unsigned i = 0; i < config->n_cooks; i++) {
@@ -133,10 +135,44 @@ bool bq_pool_is_stopping(const struct bq_pool *pool)
     return atomic_load_explicit(&pool->is_stopping, memory_order_relaxed);
 }
 
-void bq_pool_stop(struct bq_pool *pool)
+/* -- shifts ------------------------------------------------------------------------------- */
+
+static void end_shift(struct bq_pool *pool, bool is_last)
 {
     atomic_store(&pool->is_stopping, true);
     bq_pool_wake(pool);
+    pthread_mutex_lock(&pool->lock);
+    pool->is_ending = is_last;
+    pthread_cond_broadcast(&pool->shift);
+    while (!is_last && pool->n_off < pool->config.n_cooks)
+        pthread_cond_wait(&pool->shift, &pool->lock);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void bq_pool_rest(struct bq_pool *pool)
+{
+    end_shift(pool, false);
+}
+
+void bq_pool_resume(struct bq_pool *pool, uint64_t epoch)
+{
+    for (unsigned i = 0; i < pool->config.n_cooks; i++) {
+        atomic_store(&pool->cooks[i].n_chunks, 0);
+        atomic_store(&pool->cooks[i].busy_ns, 0);
+    }
+    atomic_store(&pool->n_open_max, 0);
+    atomic_store(&pool->is_stopping, false);
+    pthread_mutex_lock(&pool->lock);
+    pool->config.epoch = epoch;
+    pool->n_off = 0;
+    pool->n_shifts++;
+    pthread_cond_broadcast(&pool->shift);
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void bq_pool_stop(struct bq_pool *pool)
+{
+    end_shift(pool, true);
     /* The leader first: it may still need its team. */
     for (unsigned i = 0; pool->cooks && i < pool->config.n_cooks; i++) {
         struct bq_cook *cook = &pool->cooks[i];
@@ -170,6 +206,7 @@ void bq_pool_destroy(struct bq_pool *pool)
     }
     bq_team_destroy(&pool->team);
     pthread_cond_destroy(&pool->wake);
+    pthread_cond_destroy(&pool->shift);
     pthread_mutex_destroy(&pool->lock);
     bq_free(pool->cooks);
     bq_free(pool);

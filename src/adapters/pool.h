@@ -96,6 +96,12 @@ uint64_t bq_pool_open_max(const struct bq_pool *pool);
 /* Makes cooks stop as soon as they can, without their chunks, and waits for them. Then their tracks
  * may be read. */
 void bq_pool_stop(struct bq_pool *pool);
+
+/* The same, of a pool that is idle (bq_pool_is_idle) and no team, but its cooks stay, asleep: for
+ * steps that come again. Until bq_pool_resume their tracks may be read and leases added, which are
+ * begun then; counts and tracks begin anew, and so does the time at `epoch`. */
+void bq_pool_rest(struct bq_pool *pool);
+void bq_pool_resume(struct bq_pool *pool, uint64_t epoch);
 const struct bq_track *bq_pool_track(const struct bq_pool *pool, unsigned cook);
 uint64_t bq_pool_cook_chunks(const struct bq_pool *pool, unsigned cook);
 void bq_pool_destroy(struct bq_pool *pool);

@@ -199,16 +199,33 @@ void bq_pool_call_manager(struct bq_pool *pool)
     bq_bell_ring(pool->config.bell);
 }
 
+/* Between two shifts: sleeps until the next begins, or none will. */
+static bool has_another(struct bq_cook *cook, uint64_t shift)
+{
+    struct bq_pool *pool = cook->pool;
+    pthread_mutex_lock(&pool->lock);
+    if (++pool->n_off == pool->config.n_cooks)
+        pthread_cond_broadcast(&pool->shift);
+    while (pool->n_shifts == shift && !pool->is_ending)
+        pthread_cond_wait(&pool->shift, &pool->lock);
+    bool is_another = pool->n_shifts != shift;
+    pthread_mutex_unlock(&pool->lock);
+    return is_another;
+}
+
 void *bq_cook_main(void *arg)
 {
     struct bq_cook *cook = arg;
+    uint64_t shift = 1;
     bq_affinity_compute();
-    bq_meter_start(&cook->meter, cook->pool->config.epoch);
-    if (cook->pool->config.is_team && cook->index > 0)
-        bq_team_member(cook);
-    else
-        serve(cook);
-    bq_meter_stop(&cook->meter);
+    do {
+        bq_meter_start(&cook->meter, cook->pool->config.epoch);
+        if (cook->pool->config.is_team && cook->index > 0)
+            bq_team_member(cook);
+        else
+            serve(cook);
+        bq_meter_stop(&cook->meter);
+    } while (has_another(cook, shift++));
     return NULL;
 }
 

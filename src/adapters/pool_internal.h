@@ -98,6 +98,10 @@ struct bq_pool {
     _Alignas(64) _Atomic uint64_t n_open, n_open_max;
     pthread_mutex_t lock; /* guards sleeping: whoever adds work wakes those who wait for it */
     pthread_cond_t wake;
+    pthread_cond_t shift;            /* of what follows, which the lock guards, too */
+    uint64_t n_shifts;               /* begun: one, and one more with each bq_pool_resume */
+    unsigned n_off;                  /* cooks that have ended the last one */
+    bool is_ending;                  /* there will be no other */
     unsigned n_sleeping, n_watching; /* cooks asleep: on wake, and each on a bell of its own */
     struct bq_team team;
     struct bq_cook *cooks;
