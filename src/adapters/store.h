@@ -73,6 +73,7 @@ uint64_t bq_input_latency(const struct bq_input *input);
 int bq_raw_create(const char *file, const struct bq_layout *layout, struct bq_error *err);
 struct bq_input *bq_raw_open(const char *file, const struct bq_layout *layout,
                              struct bq_error *err);
+bool bq_raw_is(const struct bq_input *input, const char *file); /* still that file */
 
 /* After the last read: -1 when the file was changed since it was opened. */
 int bq_input_check_unchanged(const struct bq_input *input, struct bq_error *err);
@@ -130,6 +131,9 @@ struct bq_direct *bq_direct_open(const char *work, const char *file, const char 
                                  const struct bq_layout *layout, bool is_raw, struct bq_error *err);
 int bq_direct_write(struct bq_direct *direct, const struct bq_box *block, const void *stored,
                     struct bq_error *err);
+/* Whether it is the way into this raw file still, which may have been written from end to end since
+ * it was opened: then it lies in memory, and what follows costs no system calls. */
+bool bq_direct_again(struct bq_direct *direct, const char *work);
 /* After the last write, before the result is told: what a network file system kept back is written,
  * or its error known. */
 int bq_direct_sync(struct bq_direct *direct, struct bq_error *err);

@@ -135,6 +135,9 @@ struct store_place;
 
 void store_raw_close(struct bq_input *input);
 
+/* A raw file that lies in memory, to be written; NULL when it does not, or not all of it. */
+void *store_raw_map(int fd, uint64_t bytes);
+
 /* Where a chunk of a raw file lies. */
 void store_raw_locate(const struct bq_input *input, const struct bq_box *cell,
                       struct store_place *place);

@@ -45,13 +45,23 @@ int bq_raw_create(const char *file, const struct bq_layout *layout, struct bq_er
 
 /* What lies in memory is copied from there: windows have many short rows, and a system call for
  * each costs more than the row. Nobody else can make the file shorter: its folder is ours. */
-static const unsigned char *map_memory(int fd, uint64_t bytes)
+static void *map_memory(int fd, uint64_t bytes, int protection)
 {
     struct statfs fs;
     if (bytes == 0 || bytes > SIZE_MAX || fstatfs(fd, &fs) != 0 || fs.f_type != TMPFS_MAGIC)
         return NULL;
-    void *map = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, fd, 0);
+    void *map = mmap(NULL, (size_t)bytes, protection, MAP_SHARED, fd, 0);
     return map == MAP_FAILED ? NULL : map;
+}
+
+/* Only a file that has all its pages: a new one, when memory is short, would be SIGBUS, where write
+ * says that there is no space. */
+void *store_raw_map(int fd, uint64_t bytes)
+{
+    struct stat st;
+    bool is_full = fstat(fd, &st) == 0 && (uint64_t)st.st_size == bytes &&
+                   (uint64_t)st.st_blocks * 512 >= bytes;
+    return is_full ? map_memory(fd, bytes, PROT_READ | PROT_WRITE) : NULL;
 }
 
 void store_raw_close(struct bq_input *input)
@@ -89,11 +99,18 @@ struct bq_input *bq_raw_open(const char *file, const struct bq_layout *layout, s
                                              .stored = "handed over",
                                              .file_bytes = (uint64_t)st.st_size,
                                              .file_mtime_ns = store_mtime(&st)};
-        input->map = map_memory(input->fd, input->info.file_bytes);
+        input->map = map_memory(input->fd, input->info.file_bytes, PROT_READ);
         return input;
     }
     bq_input_close(input);
     return NULL;
+}
+
+bool bq_raw_is(const struct bq_input *input, const char *file)
+{
+    struct stat st;
+    return input->is_raw && strcmp(input->file_name, file) == 0 && stat(file, &st) == 0 &&
+           st.st_ino == input->raw_inode && (uint64_t)st.st_size == input->info.file_bytes;
 }
 
 void store_raw_locate(const struct bq_input *input, const struct bq_box *cell,
