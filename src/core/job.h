@@ -83,8 +83,9 @@ struct bq_step {
     const struct bq_layout *handed_over; /* of an input that another step made, or NULL */
     struct bq_place like;                /* then: the dataset that it came from, if any */
     const char *from;                    /* then: the name of the step that made it */
-    unsigned n_beside;   /* steps that may be under way with it, itself included; 0: it is alone */
-    const char *made_by; /* the kernel whose output is only copied here, or NULL */
+    unsigned n_beside;    /* steps that may be under way with it, itself included; 0: it is alone */
+    unsigned comes_again; /* the same number, not 0, in all rounds of a loop */
+    const char *made_by;  /* the kernel whose output is only copied here, or NULL */
     struct bq_use uses[BQ_MAX_USES];
     size_t n_uses;
     int chunk_rank; /* 0: auto */

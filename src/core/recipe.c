@@ -225,6 +225,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u64(w, recipe->memory);
     bq_put_u32(w, recipe->n_beside);
     bq_put_u64(w, recipe->library_bytes);
+    bq_put_u32(w, recipe->comes_again);
     if (recipe->has_input)
         put_layout(w, &recipe->layout);
     if (recipe->has_output) {
@@ -324,6 +325,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->memory = bq_get_u64(r);
     recipe->n_beside = bq_get_u32(r);
     recipe->library_bytes = bq_get_u64(r);
+    recipe->comes_again = bq_get_u32(r);
     if (delivery >= BQ_N_DELIVERIES || on_error >= BQ_N_ON_ERRORS)
         return -1;
     recipe->delivery = (enum bq_delivery)delivery;
@@ -343,4 +345,26 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     if (has_bytes && recipe->plan.max_window > BQ_MAX_CHUNK_BYTES / 8)
         return -1;
     return get_data(r, recipe);
+}
+
+/* -- the next round ----------------------------------------------------------------------- */
+
+/* Writes it without what may differ; bytes: 8 * BQ_MAX_PATH. */
+static size_t put_shape(const struct bq_recipe *recipe, unsigned char *bytes)
+{
+    struct bq_recipe shape = *recipe;
+    struct bq_writer w = bq_writer(bytes, 8 * BQ_MAX_PATH);
+    shape.n_params = 0; /* and kinds, which belong to the kernel */
+    shape.file[0] = shape.dataset[0] = 0;
+    shape.file_bytes = shape.identity[0] = shape.identity[1] = 0;
+    shape.output.work[0] = shape.output.file[0] = shape.output.dataset[0] = 0;
+    bq_recipe_put(&w, &shape);
+    return w.is_bad ? 0 : (size_t)(w.at - bytes);
+}
+
+bool bq_recipe_is_alike(const struct bq_recipe *a, const struct bq_recipe *b)
+{
+    unsigned char of_a[8 * BQ_MAX_PATH], of_b[8 * BQ_MAX_PATH];
+    size_t n = put_shape(a, of_a);
+    return n > 0 && n == put_shape(b, of_b) && memcmp(of_a, of_b, n) == 0;
 }

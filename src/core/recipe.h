@@ -62,6 +62,8 @@ struct bq_recipe {
     struct bq_pipeline pipeline;        /* n_cooks are its readers, when it is on */
     uint32_t n_kitchens, n_cooks, open; /* n_cooks 0: a fair share of the cores */
     bool is_team, is_bound;             /* is_bound: cooks are pinned to cores */
+    uint32_t comes_again; /* 0, or what all rounds of a step of a loop have in common: a kitchen may
+                             keep its cooks and buffers for the next */
 };
 
 /* What is reduced for each chunk: [digest of its output, 16 bytes][accumulator]. */
@@ -76,6 +78,10 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe);
 /* -1 when the bytes are no recipe, or one that asks for impossible things, or without memory; to be
  * freed in any case. */
 int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe);
+
+/* Whether they differ in nothing but values of parameters and places of input and output: what one
+ * needs in a kitchen serves the other. */
+bool bq_recipe_is_alike(const struct bq_recipe *a, const struct bq_recipe *b);
 
 /* What it owns, not itself. */
 void bq_recipe_free(struct bq_recipe *recipe);

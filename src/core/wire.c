@@ -68,6 +68,7 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u64(w, m->first);
         break;
     case BQ_BYE:
+    case BQ_FORGET:
         bq_put_u32(w, m->n);
         break;
     case BQ_CLOSE:
@@ -89,7 +90,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
     *m = (struct bq_message){0};
     unsigned kind = bq_get_u8(&r);
     m->step = bq_get_u32(&r);
-    if (r.is_bad || kind < BQ_HELLO || kind > BQ_NOT_STORED)
+    if (r.is_bad || kind < BQ_HELLO || kind > BQ_FORGET)
         return -1;
     m->kind = (enum bq_message_kind)kind;
     switch (m->kind) {
@@ -143,6 +144,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->first = bq_get_u64(&r);
         break;
     case BQ_BYE:
+    case BQ_FORGET:
         m->n = bq_get_u32(&r);
         break;
     case BQ_CLOSE:

@@ -8,7 +8,8 @@
  *   RESULT   results, and maybe output bytes    BYE      the job is over: leave
  *   DROPPED  given back, not started
  *   FAILED   this chunk cannot be done
- *   REPORT   what my cooks did                  (BYE is answered by BYE, the last message)
+ *   REPORT   what my cooks did                  FORGET   the step (n) will not come again
+ *                                               (BYE is answered by BYE, the last message)
  *   FETCH    send me a chunk's stored bytes     STORED   here they are
  *                                               NOT_STORED  I cannot, because ...
  *
@@ -23,7 +24,7 @@
 #include "core/reduction.h"
 #include "core/report.h"
 
-#define BQ_WIRE_VERSION 3u
+#define BQ_WIRE_VERSION 4u
 
 enum bq_message_kind {
     BQ_HELLO = 1,
@@ -41,7 +42,8 @@ enum bq_message_kind {
     BQ_BYE,
     BQ_FETCH,
     BQ_STORED,
-    BQ_NOT_STORED
+    BQ_NOT_STORED,
+    BQ_FORGET
 };
 
 /* What keeps a chunk from being done. */
@@ -54,9 +56,9 @@ struct bq_message {
                                chunk;  REQUEST: count = unstarted, first = wanted */
     uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
     double tau_ns, wait_ns; /* REQUEST */
-    uint32_t n; /* HELLO: version; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
-                   code; FAILED: an enum bq_refused_by; FETCH STORED NOT_STORED: which part of the
-                   chunk's window (core/window.h) */
+    uint32_t n; /* HELLO: version; FORGET: a recipe's comes_again; JOIN: cooks (count: chunks in
+                   progress); RESULT: nodes; BYE: exit code; FAILED: an enum bq_refused_by; FETCH
+                   STORED NOT_STORED: which part of the chunk's window (core/window.h) */
     uint64_t data_size;    /* RESULT: bytes of output after the nodes */
     char text[256];        /* REFUSED, FAILED, NOT_STORED: why; HELLO: host name */
     uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */

@@ -95,6 +95,17 @@ void coordinator_feed(struct bq_coordinator *co, uint32_t number, uint64_t first
     }
 }
 
+int bq_coordinator_forget(struct bq_coordinator *co, uint32_t comes_again, struct bq_error *err)
+{
+    unsigned char bytes[BQ_WIRE_FIXED];
+    struct bq_writer w = bq_writer(bytes, sizeof bytes);
+    int rc = 0;
+    bq_wire_put(&w, &(struct bq_message){.kind = BQ_FORGET, .n = comes_again});
+    for (uint32_t rank = 1; rc == 0 && rank < co->transport->n_ranks; rank++)
+        rc = bq_transport_send_copy(co->transport, rank, bytes, (size_t)(w.at - bytes), err);
+    return rc;
+}
+
 static void end(struct bq_coordinator *co, struct course *c)
 {
     struct course **at = &co->courses;

@@ -53,6 +53,10 @@ int bq_coordinator_begin(struct bq_coordinator *coordinator, struct bq_resolved 
  * n_given_up_total > 0 is a partial success. */
 int bq_coordinator_wait(struct bq_coordinator *coordinator, uint32_t *number, struct bq_error *err);
 
+/* Steps of that number (struct bq_step) will not come again. */
+int bq_coordinator_forget(struct bq_coordinator *coordinator, uint32_t comes_again,
+                          struct bq_error *err);
+
 /* Nothing is left of the outputs of steps that are not done. NULL is fine. */
 void bq_coordinator_destroy(struct bq_coordinator *coordinator);
 

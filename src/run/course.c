@@ -111,6 +111,7 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
     case BQ_BYE:
     case BQ_STORED:
     case BQ_NOT_STORED:
+    case BQ_FORGET:
         return 0; /* not ours to get, or dealt with by receive_all */
     }
     bq_scheduler_tell(c->scheduler, now, &event);

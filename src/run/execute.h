@@ -61,6 +61,13 @@ bool bq_executor_takes_runs(const struct bq_executor *executor);
 bool bq_executor_is_served(const struct bq_executor *executor);
 bool bq_executor_is_direct(const struct bq_executor *executor);
 
+/* Whether its step may come again with other parameters, input and output of the same shape, which
+ * the recipe then holds, and the rest stay as it is. */
+bool bq_executor_may_rest(const struct bq_executor *executor);
+
+/* Opens those: before the cooks go on. false: it cannot, and is only to be destroyed. */
+bool bq_executor_again(struct bq_executor *executor, uint32_t step);
+
 /* The manager's: see bq_intake_wanted and bq_intake_supply. */
 bool bq_executor_wants(struct bq_executor *executor, struct bq_part *part);
 void bq_executor_supply(struct bq_executor *executor, struct bq_part part, struct bq_reader *rest,

@@ -261,6 +261,20 @@ bool bq_executor_is_direct(const struct bq_executor *x)
     return x->outlet && bq_outlet_is_direct(x->outlet);
 }
 
+bool bq_executor_may_rest(const struct bq_executor *x)
+{
+    bool is_kept = !x->outlet || (bq_executor_is_direct(x) && x->recipe->output.is_scratch);
+    return is_kept && !x->line && !x->recipe->is_team && !bq_executor_is_served(x);
+}
+
+bool bq_executor_again(struct bq_executor *x, uint32_t step)
+{
+    atomic_store(&x->bytes_in, 0);
+    atomic_store(&x->bytes_out, 0);
+    return (!x->intake || bq_intake_again(x->intake)) &&
+           (!x->outlet || bq_outlet_again(x->outlet, step));
+}
+
 bool bq_executor_wants(struct bq_executor *x, struct bq_part *part)
 {
     return x->intake && bq_intake_wanted(x->intake, part);

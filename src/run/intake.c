@@ -44,6 +44,8 @@ struct cook {
 struct bq_intake {
     const struct bq_recipe *recipe;
     struct bq_input *input; /* NULL when served */
+    struct bq_input *other; /* handed over: the one of the round before, which will come again */
+    uint64_t identity[2];   /* of input */
     struct bq_errands *errands;
     unsigned n_cooks, n_slots;
     struct bq_chunk_cache *cache; /* NULL when no stored chunk is shared by several blocks */
@@ -193,6 +195,7 @@ struct bq_intake *bq_intake_create(const struct bq_recipe *recipe, struct bq_err
     t->last_wanted = &t->wanted;
     pthread_mutex_init(&t->lock, NULL);
     bool must_see = recipe->delivery == BQ_DELIVERY_SHARED;
+    memcpy(t->identity, recipe->identity, sizeof t->identity);
     if (recipe->delivery != BQ_DELIVERY_COORDINATOR)
         t->input = open_input(recipe, must_see ? err : NULL);
     if (!t->input && must_see) {
@@ -200,6 +203,38 @@ struct bq_intake *bq_intake_create(const struct bq_recipe *recipe, struct bq_err
         return NULL;
     }
     return t;
+}
+
+/* Steps of a loop hand over in two files by turns. */
+static struct bq_input *open_again(struct bq_intake *t)
+{
+    struct bq_input *before = t->input;
+    if (!t->recipe->is_handed_over) {
+        bool is_same = memcmp(t->identity, t->recipe->identity, sizeof t->identity) == 0;
+        return is_same && bq_input_check_unchanged(before, NULL) == 0 ? before : NULL;
+    }
+    if (bq_raw_is(before, t->recipe->file))
+        return before;
+    t->input = t->other;
+    t->other = before;
+    if (t->input && bq_raw_is(t->input, t->recipe->file))
+        return t->input;
+    bq_input_close(t->input);
+    t->input = NULL;
+    return open_input(t->recipe, NULL);
+}
+
+bool bq_intake_again(struct bq_intake *t)
+{
+    bool has_copies = t->cache || t->bands; /* of what was read */
+    if (!t->input || (has_copies && t->recipe->is_handed_over))
+        return false;
+    struct bq_input *input = open_again(t);
+    if (!input)
+        return false;
+    t->input = input;
+    memcpy(t->identity, t->recipe->identity, sizeof t->identity);
+    return true;
 }
 
 bool bq_intake_is_served(const struct bq_intake *t)
@@ -232,6 +267,7 @@ void bq_intake_destroy(struct bq_intake *t)
     bq_chunk_cache_destroy(t->cache);
     bq_bands_destroy(t->bands);
     bq_input_close(t->input);
+    bq_input_close(t->other);
     pthread_mutex_destroy(&t->lock);
     bq_free(t);
 }

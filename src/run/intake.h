@@ -24,6 +24,10 @@ struct bq_intake *bq_intake_create(const struct bq_recipe *recipe, struct bq_err
 /* After bq_intake_stop, or when no cook ever ran. */
 void bq_intake_destroy(struct bq_intake *intake);
 
+/* The recipe names the input of the next round now, of the same shape: opens it, or keeps it. false
+ * when that cannot be (it is gone, was changed, or is not seen from here): only to be destroyed. */
+bool bq_intake_again(struct bq_intake *intake);
+
 bool bq_intake_is_served(const struct bq_intake *intake);
 
 /* Allocates what so many cooks need; n_slots: chunks that each may have in progress; n_cached:

@@ -27,6 +27,10 @@ static int handle(struct kitchen *k, struct bq_message *message)
             s->is_closed = true;
         return 0;
     }
+    if (message->kind == BQ_FORGET) {
+        station_forget(k, message->n);
+        return 0;
+    }
     if (message->kind == BQ_STEP)
         return s ? 0 : station_open(k, message);
     return s ? station_handle(s, message) : 0;
@@ -84,7 +88,7 @@ static int serve(struct kitchen *k)
             break;
         bool is_parting = k->exit_code >= 0; /* nobody rings when a parcel is taken */
         for (struct station *s = k->stations; s; s = s->next)
-            is_parting = is_parting || s->is_reported;
+            is_parting = is_parting || (s->is_reported && !s->is_resting);
         uint64_t now = bq_now(), most = is_parting ? 1000000 : PATIENCE_NS;
         uint64_t wait = due <= now ? 0 : due - now < most ? due - now : most;
         bq_transport_wait(k->transport, wait, k->bell);

@@ -30,6 +30,9 @@ struct kitchen {
  *   STEP -> open -> JOIN -> { lease -> pool -> results merged -> RESULT, REQUEST } -> CLOSE ->
  * REPORT
  *        -> refused -> REFUSED ................................................... -> CLOSE
+ *
+ * The station of a loop's step rests after its REPORT: cooks, buffers and files stay for the STEP
+ * of the next round, until FORGET.
  */
 struct station {
     struct kitchen *kitchen;
@@ -46,12 +49,16 @@ struct station {
     struct bq_lookahead lookahead;
     bool is_closed;   /* the coordinator said so */
     bool is_reported; /* only parcels that are under way keep it */
+    bool is_resting;  /* and that its step may come again */
     char warning[200];
 };
 
 /* From a STEP message; a station that cannot work tells the coordinator. -1 with the kitchen's err.
  */
 int station_open(struct kitchen *k, struct bq_message *message);
+
+/* The step will not come again: nobody rests for it. */
+void station_forget(struct kitchen *k, uint32_t comes_again);
 
 /* A message of its step. */
 int station_handle(struct station *s, struct bq_message *message);

@@ -30,6 +30,7 @@ struct bq_outlet {
     struct bq_output *shard;     /* this kitchen's own file; NULL when it is not sharded */
     atomic_bool has_placed;      /* something is in it */
     struct bq_direct *direct;    /* NULL when it is not direct */
+    struct bq_direct *other;     /* the one of the round before, which will come again */
     struct bq_out_pool *parcels; /* NULL when it is */
     size_t header;               /* bytes in front of the data in a parcel, at most */
     unsigned n_workers;
@@ -183,6 +184,7 @@ void bq_outlet_destroy(struct bq_outlet *o)
     }
     bq_out_pool_destroy(o->parcels);
     bq_direct_close(o->direct);
+    bq_direct_close(o->other);
     bq_output_discard(o->shard);
     bq_free(o->cooks);
     bq_free(o->places);
@@ -192,6 +194,26 @@ void bq_outlet_destroy(struct bq_outlet *o)
 bool bq_outlet_is_direct(const struct bq_outlet *o)
 {
     return o->direct || o->shard;
+}
+
+/* Steps of a loop hand over in two files by turns. */
+bool bq_outlet_again(struct bq_outlet *o, uint32_t step)
+{
+    const struct bq_recipe *recipe = o->recipe;
+    struct bq_direct *before = o->direct;
+    o->step = step;
+    if (!before || !recipe->output.is_scratch)
+        return false;
+    if (bq_direct_again(before, recipe->output.work))
+        return true;
+    o->direct = o->other;
+    o->other = before;
+    if (o->direct && bq_direct_again(o->direct, recipe->output.work))
+        return true;
+    bq_direct_close(o->direct);
+    o->direct = bq_direct_open(recipe->output.work, recipe->output.file, recipe->output.dataset,
+                               &recipe->output.layout, true, NULL);
+    return o->direct != NULL;
 }
 
 /* -- one chunk ---------------------------------------------------------------------------- */

@@ -32,6 +32,9 @@ struct bq_outlet_memory {
 };
 struct bq_outlet_memory bq_outlet_memory(const struct bq_recipe *recipe, bool is_direct);
 
+/* The recipe names the output of the next round now, of the same shape: as bq_intake_again. */
+bool bq_outlet_again(struct bq_outlet *outlet, uint32_t step);
+
 /* Whether a result travels alone, so that many can be merged on the way. */
 bool bq_outlet_is_direct(const struct bq_outlet *outlet);
 

@@ -277,6 +277,7 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     recipe->on_error = step->on_error;
     recipe->memory = step->memory;
     recipe->n_beside = step->n_beside;
+    recipe->comes_again = step->comes_again;
     int line = step->kernel_line;
     if (step->input.file) {
         line = step->input.line;

@@ -23,6 +23,15 @@ int bq_sender_open(struct bq_sender *s, uint32_t step, const struct bq_merge *me
     return s->pending && s->result && s->out ? 0 : bq_fail(why, BQ_EXIT_FAILED, "out of memory");
 }
 
+void bq_sender_again(struct bq_sender *s, uint32_t step)
+{
+    struct bq_node node;
+    while (bq_reduction_take(s->pending, &node, s->result))
+        ;
+    s->step = step;
+    s->pending_since = 0;
+}
+
 void bq_sender_close(struct bq_sender *s)
 {
     bq_reduction_destroy(s->pending);

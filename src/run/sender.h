@@ -26,6 +26,9 @@ struct bq_sender {
 /* Room for the results of a step. merge must outlive it. */
 int bq_sender_open(struct bq_sender *sender, uint32_t step, const struct bq_merge *merge,
                    struct bq_error *why);
+/* For another step with results of the same size; what is pending is not wanted. */
+void bq_sender_again(struct bq_sender *sender, uint32_t step);
+
 void bq_sender_close(struct bq_sender *sender);
 
 /* Sends a message without results. */

@@ -228,6 +228,12 @@ static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
     return 0;
 }
 
+static int forget_step(void *context, unsigned comes_again, struct bq_error *err)
+{
+    struct session_run *run = context;
+    return bq_coordinator_forget(run->coordinator, comes_again, err);
+}
+
 static void abandon_steps(void *context)
 {
     struct session_run *run = context;
@@ -247,6 +253,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     struct session_run run = {.session = s, .job = job, .options = options};
     struct bq_steps_driver driver = {.begin = begin_step,
                                      .wait = wait_for_step,
+                                     .forget = forget_step,
                                      .abandon = abandon_steps,
                                      .at_once = options->at_once,
                                      .run_context = &run,

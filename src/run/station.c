@@ -101,8 +101,8 @@ int station_handle(struct station *s, struct bq_message *message)
 {
     if (message->kind == BQ_CLOSE) {
         s->is_closed = true;
-    } else if (!s->pool) {
-        return 0; /* this kitchen refused the step; others may not know yet */
+    } else if (!s->pool || s->is_resting) {
+        return 0; /* this kitchen refused the step, or is done with it; others may not know yet */
     } else if (message->kind == BQ_LEASE) {
         uint64_t n_chunks = s->recipe.plan.n_chunks;
         if (message->first >= n_chunks || message->count > n_chunks - message->first)
@@ -170,26 +170,83 @@ static void clean_up(struct station *s)
     s->executor = NULL;
 }
 
+/* -- again -------------------------------------------------------------------------------- */
+
+void station_forget(struct kitchen *k, uint32_t comes_again)
+{
+    for (struct station *s = k->stations; s; s = s->next) {
+        if (s->is_resting && s->recipe.comes_again == comes_again)
+            s->is_resting = false; /* it is over then */
+    }
+}
+
+/* The next round of its step: only the recipe's own memory is exchanged, so that who points to the
+ * recipe finds the new one. */
+static bool wake(struct station *s, struct bq_recipe *recipe, uint32_t step)
+{
+    struct bq_recipe before = s->recipe;
+    s->recipe = *recipe;
+    if (!bq_executor_again(s->executor, step)) {
+        s->recipe = before;
+        return false;
+    }
+    bq_recipe_free(&before);
+    bq_sender_again(&s->sender, step);
+    bq_lookahead_init(&s->lookahead);
+    s->step = step;
+    s->n_leases = s->n_requests = s->wait_total = 0;
+    s->is_closed = s->is_reported = s->is_resting = false;
+    return true;
+}
+
+/* The station that rests for this step, awake; NULL when there is none that can serve it. */
+static struct station *find_resting(struct kitchen *k, struct bq_recipe *recipe, uint32_t step)
+{
+    struct station *s = k->stations;
+    while (s && !(s->is_resting && s->recipe.comes_again == recipe->comes_again))
+        s = s->next;
+    if (s && bq_recipe_is_alike(&s->recipe, recipe) && wake(s, recipe, step))
+        return s;
+    if (s)
+        s->is_resting = false;
+    return NULL;
+}
+
+/* A new one, which owns the recipe. NULL: without memory. */
+static struct station *create(struct kitchen *k, const struct bq_recipe *recipe, uint32_t step)
+{
+    struct station *s = bq_alloc(1, sizeof *s);
+    if (!s)
+        return NULL;
+    s->kitchen = k;
+    s->step = step;
+    s->recipe = *recipe;
+    s->sender = (struct bq_sender){.transport = k->transport, .err = k->err, .step = step};
+    s->index = k->transport->rank - 1;
+    s->next = k->stations;
+    k->stations = s;
+    bq_lookahead_init(&s->lookahead);
+    return s;
+}
+
 int station_open(struct kitchen *k, struct bq_message *message)
 {
     uint64_t arrived = bq_now();
     /* Ranks of one machine share a clock; from another machine, the message's way is the error. */
     uint64_t epoch = k->transport->n_machines == 1 ? message->time : arrived;
     struct bq_error why = {0};
-    struct station *s = bq_alloc(1, sizeof *s);
-    if (!s)
+    struct bq_recipe recipe;
+    int rc = bq_recipe_get(&message->rest, &recipe);
+    bool comes_again = rc == 0 && recipe.comes_again != 0;
+    struct station *s = comes_again ? find_resting(k, &recipe, message->step) : NULL;
+    bool is_again = s != NULL;
+    if (!s && !(s = create(k, &recipe, message->step))) {
+        bq_recipe_free(&recipe);
         return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory");
-    s->kitchen = k;
-    s->step = message->step;
-    s->sender = (struct bq_sender){.transport = k->transport, .err = k->err, .step = message->step};
-    s->index = k->transport->rank - 1;
-    s->next = k->stations;
-    k->stations = s;
-    bq_lookahead_init(&s->lookahead);
-    int rc = bq_recipe_get(&message->rest, &s->recipe);
+    }
     if (rc < 0 || s->index >= s->recipe.n_kitchens)
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
-    if (rc < 0 || why.text[0] || station_ready(s, &why, epoch) < 0) {
+    if (rc < 0 || why.text[0] || (!is_again && station_ready(s, &why, epoch) < 0)) {
         clean_up(s);
         return refuse(s, &why);
     }
@@ -201,26 +258,54 @@ int station_open(struct kitchen *k, struct bq_message *message)
         return -1;
     bq_affinity_answer_fast(); /* cooks have their own setting */
     take_first(s);
+    if (is_again)
+        bq_pool_resume(s->pool, epoch);
     return 0;
+}
+
+/* -- the end ------------------------------------------------------------------------------ */
+
+static void stop(struct station *s)
+{
+    bq_executor_stop(s->executor);
+    bq_pool_stop(s->pool);
+    bq_executor_abandon(s->executor);
+    bq_pool_collect(s->pool, ignore, NULL);
+}
+
+/* Whether the cooks can stay for the next round; then they rest. */
+static bool rest(struct station *s)
+{
+    if (!s->recipe.comes_again || !bq_executor_may_rest(s->executor))
+        return false;
+    bq_pool_collect(s->pool, ignore, NULL);
+    if (!bq_pool_is_idle(s->pool))
+        return false; /* somebody is at a chunk that others have done */
+    bq_pool_rest(s->pool);
+    return true;
 }
 
 /* After CLOSE: the cooks stop, and the coordinator hears what they did. */
 static int finish(struct station *s)
 {
     struct bq_error why = {0};
-    bq_executor_stop(s->executor);
-    bq_pool_stop(s->pool);
-    bq_executor_abandon(s->executor);
-    bq_pool_collect(s->pool, ignore, NULL);
+    bool is_heard = s->kitchen->exit_code < 0;
+    s->is_resting = is_heard && rest(s);
+    if (!s->is_resting)
+        stop(s);
     s->is_reported = true;
-    if (s->kitchen->exit_code >= 0)
-        return 0; /* nobody listens any more */
+    if (!is_heard)
+        return 0;
     return bq_executor_commit(s->executor, &why) < 0 ? refuse(s, &why) : report(s);
 }
 
 int station_turn(struct station *s, uint64_t *due)
 {
     *due = UINT64_MAX;
+    if (s->is_resting && s->kitchen->exit_code >= 0) {
+        s->is_resting = false;
+        bq_pool_stop(s->pool);
+    }
     if (!s->pool || s->is_reported)
         return 0;
     if (s->is_closed)
@@ -238,7 +323,8 @@ int station_turn(struct station *s, uint64_t *due)
 bool station_is_over(struct station *s)
 {
     /* Output under way is still read by the transport; it was counted or is not wanted. */
-    return s->is_closed && (!s->pool || (s->is_reported && bq_executor_is_settled(s->executor)));
+    return s->is_closed && !s->is_resting &&
+           (!s->pool || (s->is_reported && bq_executor_is_settled(s->executor)));
 }
 
 void station_destroy(struct station *s)

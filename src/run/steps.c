@@ -249,6 +249,9 @@ static int begin_turn(struct steps *s, struct node *node, int feeder, struct bq_
         .i = node->order[node->k], .round = node->round, .loop = loop, .is_last = is_last};
     node->step = s->job->steps[node->turn.i];
     memset(node->step.owned, 0, sizeof node->step.owned); /* what is added here */
+    /* What kitchens keep for the next round is beside what the loop's other steps need. */
+    bool is_kept = loop && loop->repeat > 1 && (loop->n == 1 || !node->step.memory);
+    node->step.comes_again = is_kept ? (unsigned)node->turn.i + 1 : 0;
     node->state = UNDER_WAY;
     if (take(s, &node->turn, &node->step, err) < 0 ||
         set_output(s, &node->turn, &node->step, err) < 0)
@@ -320,6 +323,10 @@ static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
     node->round++;
     if (!is_true && node->round < node->loop->repeat)
         return begin_turn(s, node, -1, err);
+    for (size_t k = 0; k < node->n; k++) {
+        if (s->driver->forget(s->driver->run_context, (unsigned)node->order[k] + 1, err) < 0)
+            return -1;
+    }
     node->is_short = node->loop->until.is_given && !is_true;
     s->is_short |= node->is_short;
     return begin_publishing(s, node, err);

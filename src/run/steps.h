@@ -24,6 +24,8 @@ struct bq_steps_driver {
                  struct bq_error *err);
     /* Until one of them is finished: its report is filled. */
     int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
+    /* A loop is over: its steps with this number (struct bq_step) will not come again. */
+    int (*forget)(void *context, unsigned comes_again, struct bq_error *err);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */
