@@ -131,6 +131,34 @@ print(numpy.array_equal(a, b))')" True
     rm -rf out.h5 out.h5.d
 done
 
+# -- NaN where none is allowed -----------------------------------------------------------------
+$python - <<'END'
+import h5py, numpy
+with h5py.File("nan.h5", "w") as file:
+    numbers = numpy.ones((300, 400), "f8")
+    numbers[250, 17] = numbers[251, 3] = numpy.nan
+    file.create_dataset("x", data=numbers, chunks=(100, 100))
+END
+job copy nan.h5:/x "output: {file: out.h5, dataset: /x, nan: refuse}"
+for more in "" "-n 3" "--set output.compress=gzip:1" "--set output.layout=sharded -n 2" "--set pipeline=off" "-n 2 --set delivery=coordinator"; do
+    refused 3 "writes NaN where \`nan: refuse\` allows none, at [250, 17]" $banquet run job.yaml --force --json r.json $more
+    same "that chunk is given up, no other ($more)" "$($python -c '
+import h5py, numpy
+a, b = h5py.File("nan.h5")["x"][...], h5py.File("out.h5")["x"][...]
+a[200:300, 0:100] = 0
+print(numpy.array_equal(a, b))')" True
+    rm -rf out.h5 out.h5.d
+done
+check "allowed, NaN is a number like any other" $banquet run job.yaml --set output.nan=allow
+rm out.h5
+job heat nan.h5:/x "output: {file: out.h5, dataset: /x, nan: refuse}
+next: {input: heat}
+name: heat
+repeat: 3"
+refused 3 "writes NaN" $banquet run job.yaml
+refused 2 "nan must be allow or refuse, not 'never'" $banquet run job.yaml --force --set output.nan=never
+rm -f out.h5
+
 # -- files that change -----------------------------------------------------------------------
 job copy moving.h5:/z "output: out.h5:/z"
 during() { # during COMMAND: while a slow run of the job is under way

@@ -124,7 +124,8 @@ static void wrong_wishes(void)
         {BRIGHTEN "output: {file: b.h5, dataset: /x, compres: gzip}\n",
          "job.yaml:3: output has no key 'compres'; did you mean 'compress'?"},
         {BRIGHTEN "output: {file: b.h5, dataset: /x, colour: red}\n",
-         "job.yaml:3: output has no key 'colour'; known: file, dataset, compress, shuffle, layout"},
+         "job.yaml:3: output has no key 'colour'; known: file, dataset, compress, shuffle, layout, "
+         "nan"},
         {BRIGHTEN "output: {compress: gzip}\n",
          "job.yaml:3: output names no file; write {file: FILE, dataset: /dataset}"},
         {"kernel: brighten\ninput: {file: a.h5, dataset: /x, compress: gzip}\n",
@@ -229,9 +230,10 @@ static void wrong_sets(void)
         {one, "output.compres=gzip",
          "--set output.compres=gzip: output has no key 'compres'; did you mean 'compress'?"},
         {one, "output.colour=red",
-         "--set output.colour=red: output has no key 'colour'; known: compress, shuffle, layout"},
+         "--set output.colour=red: output has no key 'colour'; known: compress, shuffle, layout, "
+         "nan"},
         {one, "output.=red",
-         "--set output.=red: output has no key nothing; known: compress, shuffle, layout"},
+         "--set output.=red: output has no key nothing; known: compress, shuffle, layout, nan"},
         {one, "output.file=c.h5",
          "--set output.file=c.h5: 'file' cannot be set alone; set output=FILE:/dataset"},
         {one, "output.dataset=/y",

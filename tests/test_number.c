@@ -422,6 +422,27 @@ static void a_nan_stays_a_quiet_nan_of_its_sign(void)
     CU_ASSERT(half_of(0x7f800000) == 0x7c00 && half_of(0xff800000) == 0xfc00);
 }
 
+static void the_first_nan_is_found_wherever_it_is(void)
+{
+    enum { N = 3000 };
+    static float narrow[N];
+    static double wide[N];
+    for (size_t n = 0; n < N; n += n < 5 ? 1 : 331) {
+        CU_ASSERT_EQUAL(bq_number_find_nan(BQ_F32, narrow, n), n);
+        CU_ASSERT_EQUAL(bq_number_find_nan(BQ_F64, wide, n), n);
+        for (size_t at = 0; at < n; at += 97) {
+            narrow[at] = narrow[n - 1] = -NAN;
+            wide[at] = wide[n - 1] = NAN;
+            CU_ASSERT_EQUAL(bq_number_find_nan(BQ_F32, narrow, n), at);
+            CU_ASSERT_EQUAL(bq_number_find_nan(BQ_F64, wide, n), at);
+            narrow[at] = narrow[n - 1] = INFINITY;
+            wide[at] = wide[n - 1] = -INFINITY;
+        }
+    }
+    const uint32_t ones[2] = {UINT32_MAX, UINT32_MAX}; /* no NaN of whole numbers */
+    CU_ASSERT_EQUAL(bq_number_find_nan(BQ_U32, ones, 2), 2);
+}
+
 static const struct test tests[] = {
     {"every half becomes the float that HDF5 makes of it",
      every_half_becomes_the_float_that_hdf5_makes_of_it},
@@ -438,6 +459,7 @@ static const struct test tests[] = {
     {"floats around every middle between halves go to the nearest",
      floats_around_every_middle_between_halves_go_to_the_nearest},
     {"any float becomes the nearest half", any_float_becomes_the_nearest_half},
+    {"the first NaN is found wherever it is", the_first_nan_is_found_wherever_it_is},
     {"a NaN stays a quiet NaN of its sign", a_nan_stays_a_quiet_nan_of_its_sign},
 };
 

@@ -254,7 +254,8 @@ static struct bq_recipe example_recipe(void)
                           .n_cooks = 4,
                           .open = 2,
                           .is_team = true,
-                          .is_bound = true};
+                          .is_bound = true,
+                          .comes_again = 17};
     r.params[0].i = -5;
     r.params[1].r = inf;
     r.params[2].text = "urls.txt";
@@ -351,6 +352,8 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.file_bytes == 1u << 20 && out.identity[0] == 77 && out.identity[1] == UINT64_MAX);
     CU_ASSERT(out.delivery == BQ_DELIVERY_COORDINATOR && out.on_error == BQ_ON_ERROR_SKIP);
     CU_ASSERT_EQUAL(out.library_bytes, 12345);
+    CU_ASSERT_EQUAL(out.comes_again, 17);
+    CU_ASSERT_EQUAL(out.output.refuses_nan, in.output.refuses_nan);
     CU_ASSERT(out.memory == UINT64_C(1) << 40 && out.output.how == BQ_OUTPUT_DIRECT);
     CHECK_TEXT(out.output.work, in.output.work);
     CHECK_TEXT(out.output.file, in.output.file);

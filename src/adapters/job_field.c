@@ -36,7 +36,7 @@ static int text_read(struct bq_yaml *yaml, struct bq_step *step, const char *key
     return 0;
 }
 
-#define MAX_PARTS 5
+#define MAX_PARTS 6
 
 /* A map of texts under known names; a text that is not there stays NULL. */
 struct parts {

@@ -288,3 +288,33 @@ int bq_number_from(enum bq_type type, double value, void *element)
             (unsigned char)(bits >> 8 * i);
     return 0;
 }
+
+/* -- NaN ---------------------------------------------------------------------------------- */
+
+enum { SPAN = 1024 }; /* elements: a count without branches, before one is looked for */
+
+#define FIND_NAN(ctype)                                                                            \
+    static uint64_t find_nan_##ctype(const ctype *x, uint64_t n)                                   \
+    {                                                                                              \
+        for (uint64_t first = 0; first < n; first += SPAN) {                                       \
+            uint64_t end = n - first < SPAN ? n : first + SPAN;                                    \
+            unsigned n_nan = 0;                                                                    \
+            for (uint64_t i = first; i < end; i++)                                                 \
+                n_nan += x[i] != x[i];                                                             \
+            for (uint64_t i = first; n_nan && i < end; i++) {                                      \
+                if (x[i] != x[i])                                                                  \
+                    return i;                                                                      \
+            }                                                                                      \
+        }                                                                                          \
+        return n;                                                                                  \
+    }
+
+FIND_NAN(float)
+FIND_NAN(double)
+
+uint64_t bq_number_find_nan(enum bq_type type, const void *native, uint64_t n)
+{
+    return type == BQ_F32   ? find_nan_float(native, n)
+           : type == BQ_F64 ? find_nan_double(native, n)
+                            : n;
+}

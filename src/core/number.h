@@ -29,4 +29,7 @@ void bq_number_write(const struct bq_number *number, const void *native, void *s
 /* One native element of a value; -1 when an integer type does not hold it. Floats are rounded. */
 int bq_number_from(enum bq_type type, double value, void *element);
 
+/* Index of the first NaN of n native elements; n when there is none. */
+uint64_t bq_number_find_nan(enum bq_type type, const void *native, uint64_t n);
+
 #endif

@@ -88,6 +88,16 @@ static int layout_set(struct bq_output_wish *wish, const char *text, struct bq_e
     return 0;
 }
 
+static int nan_set(struct bq_output_wish *wish, const char *text, struct bq_error *err)
+{
+    static const char *const names[] = {"allow", "refuse"};
+    int found = bq_value_word("nan", "allow or refuse", names, 2, text, err);
+    if (found < 0)
+        return -1;
+    wish->refuses_nan = found == 1;
+    return 0;
+}
+
 int bq_output_wish_set(struct bq_output_wish *wish, const char *part, const char *text, int line,
                        struct bq_error *err)
 {
@@ -98,6 +108,7 @@ int bq_output_wish_set(struct bq_output_wish *wish, const char *part, const char
         [BQ_PART_COMPRESS] = {compress_set, &wish->compress_line},
         [BQ_PART_SHUFFLE] = {shuffle_set, &wish->shuffle_line},
         [BQ_PART_LAYOUT] = {layout_set, &wish->layout_line},
+        [BQ_PART_NAN] = {nan_set, &wish->nan_line},
     };
     int code = bq_output_part(part);
     if (code < 0) {
@@ -122,5 +133,7 @@ const char *bq_output_wish_given(const struct bq_output_wish *wish)
         return part_names[BQ_PART_COMPRESS];
     if (wish->shuffle != BQ_CHOICE_AUTO)
         return part_names[BQ_PART_SHUFFLE];
+    if (wish->refuses_nan)
+        return part_names[BQ_PART_NAN];
     return wish->layout != BQ_LAYOUT_SINGLE ? part_names[BQ_PART_LAYOUT] : NULL;
 }

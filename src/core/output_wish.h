@@ -43,8 +43,9 @@ struct bq_output_wish {
     unsigned level;         /* of gzip and zstd, always set with them; else 0 */
     enum bq_choice shuffle; /* auto: when compressing elements wider than one byte */
     enum bq_output_layout layout;
+    bool refuses_nan;
     bool is_scratch; /* only for another step, gone afterwards; no job says so */
-    int compress_line, shuffle_line, layout_line;
+    int compress_line, shuffle_line, layout_line, nan_line;
 };
 
 /* "gzip". */
@@ -54,7 +55,8 @@ const char *bq_compress_name(enum bq_compress compress);
 #define BQ_OUTPUT_PARTS(X)                                                                         \
     X(BQ_PART_COMPRESS, "compress")                                                                \
     X(BQ_PART_SHUFFLE, "shuffle")                                                                  \
-    X(BQ_PART_LAYOUT, "layout")
+    X(BQ_PART_LAYOUT, "layout")                                                                    \
+    X(BQ_PART_NAN, "nan")
 
 enum bq_output_part {
 #define BQ_PART_CODE(code, key) code,
@@ -66,7 +68,8 @@ enum bq_output_part {
 /* -1 when the name is none. */
 int bq_output_part(const char *name);
 
-/* Sets part "compress" (gzip:4), "shuffle" or "layout". Errors as in step.h. */
+/* Sets part "compress" (gzip:4), "shuffle", "layout" or "nan" (allow, refuse). Errors as in step.h.
+ */
 int bq_output_wish_set(struct bq_output_wish *wish, const char *part, const char *text, int line,
                        struct bq_error *err);
 

@@ -230,6 +230,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
         put_layout(w, &recipe->layout);
     if (recipe->has_output) {
         bq_put_u8(w, (uint8_t)recipe->output.how);
+        bq_put_u8(w, recipe->output.refuses_nan);
         bq_put_u8(w, recipe->output.is_scratch);
         bq_put_text(w, recipe->output.work);
         bq_put_text(w, recipe->output.file);
@@ -250,6 +251,7 @@ static int get_data(struct bq_reader *r, struct bq_recipe *recipe)
         return -1;
     if (recipe->has_output) {
         unsigned how = bq_get_u8(r);
+        recipe->output.refuses_nan = bq_get_u8(r) != 0;
         recipe->output.is_scratch = bq_get_u8(r) != 0;
         bq_get_text(r, recipe->output.work, sizeof recipe->output.work);
         bq_get_text(r, recipe->output.file, sizeof recipe->output.file);

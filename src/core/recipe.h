@@ -50,10 +50,11 @@ struct bq_recipe {
             work[BQ_MAX_PATH]; /* absolute path of the work file: its random name is its identity */
         char file[BQ_MAX_PATH], dataset[BQ_MAX_PATH];
         struct bq_layout layout;
-        bool is_scratch; /* need not survive the run */
-    } output;            /* when has_output */
-    uint64_t memory;     /* a kitchen's budget, bytes; 0: its fair share of what is free */
-    uint32_t n_beside;   /* steps that share it at the same time, this one included */
+        bool refuses_nan; /* a chunk with a NaN in its output is a failed one */
+        bool is_scratch;  /* need not survive the run */
+    } output;             /* when has_output */
+    uint64_t memory;      /* a kitchen's budget, bytes; 0: its fair share of what is free */
+    uint32_t n_beside;    /* steps that share it at the same time, this one included */
     enum bq_type in_type, out_type;
     struct bq_plan plan;
     uint64_t acc_size;   /* the kernel's own accumulator, bytes */

@@ -7,6 +7,7 @@
 
 #include "adapters/clock.h"
 #include "base/heap.h"
+#include "core/number.h"
 #include "run/execute_internal.h"
 
 #define LONGEST_WAIT (UINT64_C(1) << 60) /* ns; a clock may be added to it */
@@ -156,6 +157,26 @@ static int set_table(struct bq_executor *x, struct bench *bench, struct bq_unit 
     return x->outlet && !(bench->out_block.data = bq_outlet_begin(x->outlet, unit)) ? -1 : 0;
 }
 
+/* Where the job allows none in the output: whether there is a NaN, and then says where. */
+static bool has_nan(const struct bq_executor *x, const struct bench *bench, char message[120])
+{
+    const struct bq_block *out = &bench->out_block;
+    if (!x->recipe->output.refuses_nan || !out->data)
+        return false;
+    uint64_t at = bq_number_find_nan(out->type, out->data, out->n), place[BQ_MAX_RANK];
+    if (at == out->n)
+        return false;
+    for (int i = out->rank; i-- > 0; at /= out->extent[i])
+        place[i] = out->offset[i] + at % out->extent[i];
+    int n = snprintf(message, 120, "it writes NaN where `nan: refuse` allows none, at ");
+    for (int i = 0; i < out->rank && n < 120; i++)
+        n += snprintf(message + n, 120 - (size_t)n, "%s%llu", i ? ", " : "[",
+                      (unsigned long long)place[i]);
+    if (n < 119)
+        strcpy(message + n, "]");
+    return true;
+}
+
 /* The kernel: BQ_UNIT_DONE when it has finished the chunk. */
 static enum bq_unit_answer cook_chunk(struct bq_executor *x, struct bench *bench,
                                       struct bq_unit *unit)
@@ -171,7 +192,8 @@ static enum bq_unit_answer cook_chunk(struct bq_executor *x, struct bench *bench
     }
     if (answer == BQ_DONE) {
         bench->has_state = false;
-        return BQ_UNIT_DONE;
+        if (!has_nan(x, bench, message))
+            return BQ_UNIT_DONE;
     }
     bq_abandon(x, bench);
     if (x->outlet)

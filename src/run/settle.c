@@ -104,6 +104,7 @@ int bq_settle_output(struct bq_resolved *r, const struct bq_step *step, bool for
 {
     struct bq_recipe *recipe = &r->recipe;
     const struct bq_plan *plan = &recipe->plan;
+    recipe->output.refuses_nan = step->wish.refuses_nan;
     if (step->wish.is_scratch)
         return settle_scratch(r, step, err);
     const struct bq_input_info *info = r->like ? bq_input_info(r->like) : NULL;

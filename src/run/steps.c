@@ -140,7 +140,9 @@ static int scratch_output(struct steps *s, const struct turn *turn, struct bq_st
                   : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     bq_free(path);
     if (rc == 0) {
-        step->wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE, .is_scratch = true};
+        step->wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE,
+                                             .refuses_nan = given->wish.refuses_nan,
+                                             .is_scratch = true};
         snprintf(kept->name, sizeof kept->name, "%s", name);
     }
     return rc;
