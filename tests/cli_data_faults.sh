@@ -139,7 +139,8 @@ with h5py.File("nan.h5", "w") as file:
     numbers[250, 17] = numbers[251, 3] = numpy.nan
     file.create_dataset("x", data=numbers, chunks=(100, 100))
 END
-job copy nan.h5:/x "output: {file: out.h5, dataset: /x, nan: refuse}"
+job copy nan.h5:/x "output: {file: out.h5, dataset: /x, nan: refuse}
+chunk: [100, 100]"
 for more in "" "-n 3" "--set output.compress=gzip:1" "--set output.layout=sharded -n 2" "--set pipeline=off" "-n 2 --set delivery=coordinator"; do
     refused 3 "writes NaN where \`nan: refuse\` allows none, at [250, 17]" $banquet run job.yaml --force --json r.json $more
     same "that chunk is given up, no other ($more)" "$($python -c '
@@ -152,10 +153,15 @@ done
 check "allowed, NaN is a number like any other" $banquet run job.yaml --set output.nan=allow
 rm out.h5
 job heat nan.h5:/x "output: {file: out.h5, dataset: /x, nan: refuse}
+chunk: [100, 100]
 next: {input: heat}
 name: heat
 repeat: 3"
-refused 3 "writes NaN" $banquet run job.yaml
+for more in "" "-n 3"; do
+    refused 3 "of 36 chunks were given up; chunk 8: round 1: it writes NaN" $banquet run job.yaml --force $more
+    same "the output of a loop says what was given up on the way ($more)" \
+        "$($python -c 'import h5py; print("given up on the way: 8, round 1:" in h5py.File("out.h5")["x"].attrs["banquet_incomplete"])')" True
+done
 refused 2 "nan must be allow or refuse, not 'never'" $banquet run job.yaml --force --set output.nan=never
 rm -f out.h5
 

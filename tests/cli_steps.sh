@@ -83,6 +83,15 @@ steps:
   - {name: score, kernel: zscore, input: "photo.h5:/photo", uses: {mean: all.median}, output: "bad.h5:/photo"}
 EOF
 refused 2 "bad.yaml:3: step 'all' has no result 'median'; it has: " $banquet run bad.yaml
+cat >early.yaml <<'EOF'
+steps:
+  - {name: grow, kernel: life, input: "cells.h5:/cells", output: "late.h5:/cells"}
+  - {name: score, kernel: zscore, input: "photo.h5:/photo", uses: {mean: grow.alve}, output: "bad.h5:/photo"}
+EOF
+refused 2 "early.yaml:3: step 'grow' has no result 'alve'; it has: alive, born, died" $banquet run early.yaml
+printf '{name: grow, kernel: life, input: "cells.h5:/cells", output: "late.h5:/cells", next: {input: grow}, repeat: 2, until: alve < 9}\n' >until.yaml
+refused 2 "until.yaml:1: step 'grow' has no result 'alve'" $banquet run until.yaml
+same "both were found before anything was cooked" "$(ls late.h5 2>/dev/null)" ""
 sed -i 's/mean: all.median/deviation: all.min/' bad.yaml
 sed -i 's/kernel: stats/kernel: histogram/; s/deviation: all.min/mean: all.counts/' bad.yaml
 refused 2 "bad.yaml:3: mean wants one number, and 'counts' has 256" $banquet run bad.yaml

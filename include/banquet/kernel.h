@@ -228,7 +228,8 @@ struct bq_kernel {
     /* into := into followed by next. Always along a tree fixed by chunk ids, so floating-point
      * sums come out the same on any number of machines; it need not be associative. */
     void (*combine)(const union bq_value *params, void *into, const void *next);
-    /* Reports a finished accumulator. */
+    /* Reports a finished accumulator. Which names there are must not depend on what was seen: it is
+     * called for one that has seen nothing, too, to find wrong names in a job before work begins. */
     void (*present)(const union bq_value *params, const void *acc, struct bq_sink *sink);
 };
 

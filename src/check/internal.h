@@ -22,7 +22,7 @@
     X(PARTS, "the parts of a divided chunk make the whole")                                        \
     X(KEEPS, "every value that it writes is one of the input's, as its flag says")                 \
     X(COMBINES, "combine repeats, changes `into` alone, and `nothing` adds nothing")               \
-    X(PRESENTS, "present repeats, and gives each name once")                                       \
+    X(PRESENTS, "present repeats, and gives the same names, each once")                            \
     X(LETS_GO, "abandon lets go of what a waiting chunk holds")
 
 enum claim {

@@ -8,6 +8,8 @@
 
 /* -- what present says -------------------------------------------------------------------- */
 
+enum { MOST_NAMES = 64 }; /* run/outcome.c */
+
 struct line {
     char name[96];
     double value;
@@ -19,6 +21,8 @@ struct speech {
     const struct round *round;
     struct line *lines;
     size_t n, room;
+    char names[MOST_NAMES][96];
+    size_t n_names;
 };
 
 static void say(struct bq_sink *sink, const char *name, double value)
@@ -41,10 +45,14 @@ static void say_name(struct bq_sink *sink, const char *name)
     struct speech *s = (struct speech *)(void *)sink;
     if (!name || !*name)
         failed(PRESENTS, s->round, "it presents something without a name");
-    for (size_t i = 0; name && i < s->n; i++) {
-        if (strcmp(s->lines[i].name, name) == 0)
+    for (size_t i = 0; name && i < s->n_names; i++) {
+        if (strcmp(s->names[i], name) == 0)
             failed(PRESENTS, s->round, "it presents '%.60s' twice", name);
     }
+    if (s->n_names == MOST_NAMES)
+        failed(PRESENTS, s->round, "it presents more than %d results", MOST_NAMES);
+    else
+        snprintf(s->names[s->n_names++], sizeof *s->names, "%s", name ? name : "");
 }
 
 static void say_integer(struct bq_sink *sink, const char *name, uint64_t value)
@@ -97,6 +105,16 @@ static struct speech speech_of(const struct round *round, const unsigned char *a
     guard_free(&copy);
     tried(PRESENTS);
     return s;
+}
+
+/* A name that one has and the other has not, or NULL. */
+static const char *names_differ(const struct speech *a, const struct speech *b)
+{
+    for (size_t i = 0; i < a->n_names || i < b->n_names; i++) {
+        if (i >= a->n_names || i >= b->n_names || strcmp(a->names[i], b->names[i]) != 0)
+            return i < a->n_names ? a->names[i] : b->names[i];
+    }
+    return NULL;
 }
 
 /* NaN is NaN, 0 is -0; exact: else the last digits may differ. NULL, or the name that does. */
@@ -173,6 +191,11 @@ static void check_nothing(const struct round *round, const unsigned char *x)
         unsigned char *none = nothing(round), *copy = need(round->setup.acc_size);
         memcpy(copy, x, round->setup.acc_size);
         unsigned char *into = order ? copy : none;
+        struct speech of_none = speech_of(round, none);
+        const char *other = names_differ(&want, &of_none);
+        if (other)
+            failed(PRESENTS, round, "'%.60s' is presented or not, by what was seen", other);
+        free(of_none.lines);
         combine(round, into, order ? none : copy);
         struct speech got = speech_of(round, into);
         const char *name = speeches_differ(&want, &got, false);

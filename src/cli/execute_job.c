@@ -30,7 +30,8 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
         bq_report_text(report, put, NULL);
     if (report->n_given_up_total)
         fprintf(stderr, "banquet: %llu of %llu chunks were given up; chunk %llu: %s\n",
-                (unsigned long long)report->n_given_up_total, (unsigned long long)report->n_chunks,
+                (unsigned long long)report->n_given_up_total,
+                (unsigned long long)report->n_chunks * (report->n_rounds ? report->n_rounds : 1),
                 (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
     if (report->is_short)
         fprintf(stderr, "banquet: step '%s': the loop ended before its condition was true: %s\n",

@@ -31,6 +31,7 @@ struct bq_step_options {
     const char *version, *job;
     const char *step_name, *kernel_name; /* as the report has them */
     const char *input_from;              /* name of the step that made the input, or NULL */
+    const struct bq_report *earlier;     /* what rounds before gave up of this output, or NULL */
     bool is_bound;
     uint32_t feeder; /* number of the step under way that makes the input; 0: the input is there */
     _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */

@@ -12,7 +12,6 @@
 #include "run/larder.h"
 #include "run/merge.h"
 
-#define BQ_MAX_NAMED 100 /* chunks given up that are named */
 
 struct bq_coordinator {
     struct bq_transport *transport;

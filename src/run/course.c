@@ -281,7 +281,7 @@ int course_finish(struct course *c, const struct bq_hello *hello)
     struct bq_gather *gather = c->gather;
     c->gather = NULL;
     *c->options->work_file = NULL;
-    return bq_gather_commit(gather, c->report, c->err);
+    return bq_gather_commit(gather, c->report, c->options->earlier, c->err);
 }
 
 void course_end(struct course *c, int bell)

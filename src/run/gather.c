@@ -222,7 +222,8 @@ static struct bq_output *join(struct bq_gather *g, struct bq_error *err)
     return joined;
 }
 
-int bq_gather_commit(struct bq_gather *g, const struct bq_report *report, struct bq_error *err)
+int bq_gather_commit(struct bq_gather *g, const struct bq_report *report,
+                     const struct bq_report *earlier, struct bq_error *err)
 {
     int rc = write_nothing(g, err);
     struct bq_output *output = NULL;
@@ -233,7 +234,7 @@ int bq_gather_commit(struct bq_gather *g, const struct bq_report *report, struct
     if (rc == 0) {
         output = g->shards ? join(g, err) : g->output;
         g->output = NULL;
-        rc = output ? bq_outcome_note(output, report, &g->recipe->plan, err) : -1;
+        rc = output ? bq_outcome_note(output, report, earlier, &g->recipe->plan, err) : -1;
     }
     if (rc == 0 && g->shards)
         rc = bq_shards_publish(g->shards, err);

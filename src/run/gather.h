@@ -26,7 +26,7 @@ int bq_gather_nothing(struct bq_gather *gather, uint64_t chunk, struct bq_error 
 
 /* Notes how it was made, and gives it its name. Destroys it in any case. */
 int bq_gather_commit(struct bq_gather *gather, const struct bq_report *report,
-                     struct bq_error *err);
+                     const struct bq_report *earlier, struct bq_error *err);
 void bq_gather_discard(struct bq_gather *gather);
 
 #endif

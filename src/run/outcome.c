@@ -105,6 +105,40 @@ static void set_digest(struct bq_report *report, const void *output_digest)
              (unsigned long long)hash.high64, (unsigned long long)hash.low64);
 }
 
+/* result: the finished one. */
+static int present(struct bq_report *report, const struct bq_merge *merge,
+                   const unsigned char *result, struct bq_error *err)
+{
+    const struct bq_recipe *recipe = merge->recipe;
+    struct gathering g = {.sink = {.integer = add_integer,
+                                   .real = add_real,
+                                   .series = add_series,
+                                   .negative = add_negative,
+                                   .reals = add_reals},
+                          .report = report};
+    report->results = bq_alloc(MAX_RESULTS, sizeof *report->results);
+    if (!report->results)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    if (recipe->acc_size && merge->kernel->present)
+        merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),
+                               &g.sink);
+    return g.is_bad ? bq_fail(err, BQ_EXIT_FAILED,
+                              "kernel '%s' presents more than %d results, or memory is out",
+                              recipe->kernel, MAX_RESULTS)
+                    : 0;
+}
+
+int bq_outcome_names(struct bq_report *report, const struct bq_merge *merge, struct bq_error *err)
+{
+    unsigned char *result = bq_alloc(1, bq_recipe_result_size(merge->recipe));
+    if (!result)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    bq_merge_nothing(merge, result);
+    int rc = present(report, merge, result, err);
+    bq_free(result);
+    return rc;
+}
+
 int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
                const struct bq_merge *merge, struct bq_error *err)
 {
@@ -116,8 +150,7 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
                 (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
         goto out;
     }
-    report->results = bq_alloc(MAX_RESULTS, sizeof *report->results);
-    if (!result || !report->results) {
+    if (!result) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         goto out;
     }
@@ -126,20 +159,8 @@ int bq_outcome(struct bq_report *report, struct bq_reduction *reduction,
         bq_fail(err, BQ_EXIT_FAILED, "internal error: all chunks are done but results are missing");
         goto out;
     }
-    struct gathering g = {.sink = {.integer = add_integer,
-                                   .real = add_real,
-                                   .series = add_series,
-                                   .negative = add_negative,
-                                   .reals = add_reals},
-                          .report = report};
-    if (recipe->acc_size && merge->kernel->present)
-        merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),
-                               &g.sink);
-    if (g.is_bad) {
-        bq_fail(err, BQ_EXIT_FAILED, "kernel '%s' presents more than %d results, or memory is out",
-                recipe->kernel, MAX_RESULTS);
+    if (present(report, merge, result, err) < 0)
         goto out;
-    }
     set_digest(report, recipe->has_output ? result : NULL);
     rc = 0;
 out:
@@ -172,7 +193,8 @@ static void name_given_up(const struct bq_report *report, const struct bq_plan *
 }
 
 int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
-                    const struct bq_plan *plan, struct bq_error *err)
+                    const struct bq_report *earlier, const struct bq_plan *plan,
+                    struct bq_error *err)
 {
     char job[1024];
     snprintf(job, sizeof job, "%s: %s%s%s", report->job, report->kernel,
@@ -184,6 +206,15 @@ int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
     if (report->n_given_up_total) {
         char text[20 * 240 + 120];
         name_given_up(report, plan, text, sizeof text);
+        return bq_output_note(output, "banquet_incomplete", text, err);
+    }
+    if (earlier && earlier->n_given_up_total) {
+        char text[400];
+        bool is_one = earlier->n_given_up_total == 1;
+        snprintf(text, sizeof text, "%llu chunk%s given up on the way: %llu, %s%s",
+                 (unsigned long long)earlier->n_given_up_total, is_one ? " was" : "s were",
+                 (unsigned long long)earlier->given_up[0].chunk, earlier->given_up[0].why,
+                 is_one ? "" : ", ...");
         return bq_output_note(output, "banquet_incomplete", text, err);
     }
     return 0;

@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "run/coordinator.h"
 #include "run/kitchen.h"
+#include "run/outcome.h"
 #include "run/steps.h"
 
 struct bq_session {
@@ -173,6 +174,19 @@ static int greet(struct session_run *run, struct bq_error *err)
     return run->coordinator ? 0 : -1;
 }
 
+/* What other steps take from this one must be among its results. */
+static int check_names(const struct bq_begin *begin, const struct bq_resolved *resolved,
+                       struct bq_error *err)
+{
+    const struct bq_merge merge = {.recipe = &resolved->recipe, .kernel = resolved->kernel};
+    struct bq_report names = {0};
+    int rc = bq_outcome_names(&names, &merge, err);
+    if (rc == 0)
+        rc = begin->expect(begin->context, begin->ticket, &names, err);
+    bq_report_free(&names);
+    return rc;
+}
+
 static int begin_step(void *context, const struct bq_begin *begin, struct bq_layout *made,
                       struct bq_error *err)
 {
@@ -192,12 +206,15 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
     }
     u->is_used = true;
     u->report = begin->report;
+    if (begin->expect && check_names(begin, &u->resolved, err) < 0)
+        return -1;
     u->options =
         (struct bq_step_options){.number = ++run->session->step,
                                  .version = o->version,
                                  .job = run->job->file ? run->job->file : "make",
                                  .step_name = step->name,
                                  .kernel_name = step->made_by ? step->made_by : step->kernel->name,
+                                 .earlier = begin->earlier,
                                  .is_bound = o->is_bound,
                                  .feeder = feeder,
                                  .input_from = step->from,

@@ -1,197 +1,11 @@
-/* Longer than most: one machine of states (node.state), whose parts all need each other's structs.
- */
-#include "run/steps.h"
+/* Steps and loops: what is carried out when. One machine of states (node.state). */
+#include "run/steps_internal.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "adapters/store.h"
 #include "base/heap.h"
-#include "core/graph.h"
 #include "core/step.h"
-#include "run/kept.h"
-#include "run/scratch.h"
-
-/* One step of one round. */
-struct turn {
-    size_t i;
-    uint64_t round;
-    const struct bq_loop *loop; /* NULL: none */
-    bool is_last;               /* known before: the loop has no condition */
-};
-
-/* What is carried out as a whole: a step, or a loop, of which one step is under way at a time. */
-struct node {
-    enum { WAITING, UNDER_WAY, PUBLISHING, OVER } state;
-    const size_t *order; /* n steps, in their order */
-    size_t n, k;         /* k: which of them */
-    const struct bq_loop *loop;
-    uint64_t members, needs; /* bits of steps */
-    uint64_t round, spent;   /* spent: ns */
-    bool is_new;             /* nothing of it can be there yet */
-    bool is_short;           /* the loop ended before its condition was true */
-    struct turn turn;
-    struct bq_layout made;             /* how its output lies */
-    struct bq_step step;               /* as it is carried out now */
-    struct bq_report report, *reports; /* of now; of a loop's steps, the latest */
-    char says[200];
-};
-
-struct steps {
-    const struct bq_job *job;
-    const struct bq_steps_driver *driver;
-    struct bq_graph graph;
-    struct bq_scratch *scratch;
-    struct bq_kept kept[BQ_MAX_STEPS];
-    bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
-    bool is_short;               /* a loop ended before its condition was true */
-    struct node nodes[BQ_MAX_STEPS];
-    size_t n_nodes;
-};
-
-static int at_line(const struct bq_job *job, int line, struct bq_error *err)
-{
-    return line > 0 ? bq_fail_in(err, "%s:%d", job->file, line) : -1;
-}
-
-/* `next` of a later round comes before `uses`. */
-static bool applies(const struct bq_step *step, const struct bq_use *use, uint64_t round)
-{
-    if (use->is_next)
-        return round > 0;
-    for (size_t u = 0; u < step->n_uses && round > 0; u++) {
-        if (step->uses[u].is_next && step->uses[u].param == use->param)
-            return false;
-    }
-    return true;
-}
-
-static int take(struct steps *s, const struct turn *turn, struct bq_step *step,
-                struct bq_error *err)
-{
-    for (size_t u = 0; u < step->n_uses; u++) {
-        const struct bq_use *use = &step->uses[u];
-        if (!applies(step, use, turn->round))
-            continue;
-        struct bq_kept *kept = &s->kept[use->maker];
-        if (use->param == BQ_USE_INPUT) {
-            bq_kept_as_input(kept, step);
-            step->from = kept->name[0] ? use->step : NULL;
-            step->input.line = use->line;
-            continue;
-        }
-        const char *name = use->result ? use->result : step->kernel->params[use->param].name;
-        const struct bq_result *result = bq_kept_result(kept, name);
-        if ((!result && bq_kept_fail(kept, use->step, name, err) < 0) ||
-            bq_kept_as_param(step, use->param, result, err) < 0)
-            return at_line(s->job, use->line, err);
-    }
-    /* A file that a step of a loop makes is not there yet. */
-    int maker = bq_graph_maker(s->job, turn->i);
-    if (maker >= 0 && step->input.file == s->job->steps[turn->i].input.file && step->input.file &&
-        s->kept[maker].name[0]) {
-        bq_kept_as_input(&s->kept[maker], step);
-        step->from = s->job->steps[maker].name;
-    }
-    return 0;
-}
-
-/* -- outputs ------------------------------------------------------------------------------ */
-
-/* Bytes that scratch files of steps like this one may take: two rounds of each. */
-static uint64_t scratch_bytes(const struct steps *s, const struct bq_step *step)
-{
-    struct bq_input *input =
-        step->input.file ? bq_input_open(step->input.file, step->input.dataset, NULL) : NULL;
-    if (!input)
-        return 0;
-    struct bq_space space = bq_input_info(input)->space;
-    size_t size = bq_type_size(bq_input_info(input)->type);
-    uint64_t bytes;
-    bq_input_close(input);
-    return __builtin_mul_overflow(bq_space_elements(&space), 2 * size * s->job->n_steps, &bytes)
-               ? UINT64_MAX
-               : bytes + 1;
-}
-
-/* A place in the scratch folder for the output of this turn; it takes that of the round before
- * last.
- */
-static int scratch_output(struct steps *s, const struct turn *turn, struct bq_step *step,
-                          struct bq_error *err)
-{
-    const struct bq_step *given = &s->job->steps[turn->i];
-    const char *beside = given->output.file ? given->output.file
-                         : step->input.file ? step->input.file
-                                            : "";
-    struct bq_kept *kept = &s->kept[turn->i];
-    char name[32];
-    if (!s->scratch)
-        s->scratch =
-            bq_scratch_create(scratch_bytes(s, step), beside, s->driver->is_one_machine, err);
-    if (!s->scratch)
-        return -1;
-    snprintf(name, sizeof name, "%zu-%d", turn->i, (int)(turn->round % 2));
-    char *path = bq_scratch_path(s->scratch, name);
-    step->output = (struct bq_place){0};
-    int rc = path ? bq_place_set(&step->output, "output", path,
-                                 given->output.dataset ? given->output.dataset : "/data", err)
-                  : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    bq_free(path);
-    if (rc == 0) {
-        step->wish = (struct bq_output_wish){.compress = BQ_COMPRESS_NONE,
-                                             .refuses_nan = given->wish.refuses_nan,
-                                             .is_scratch = true};
-        snprintf(kept->name, sizeof kept->name, "%s", name);
-    }
-    return rc;
-}
-
-static int set_output(struct steps *s, const struct turn *turn, struct bq_step *step,
-                      struct bq_error *err)
-{
-    bool is_wanted = s->is_taken[turn->i] || (turn->loop && step->output.file);
-    bool is_final = step->output.file && (!turn->loop || turn->is_last);
-    s->kept[turn->i].name[0] = 0;
-    if (!is_wanted || is_final)
-        return 0;
-    return scratch_output(s, turn, step, err);
-}
-
-/* 1: the condition is true; 0: not yet. says: the number, for people. */
-static int is_over(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
-                   struct bq_error *err)
-{
-    const struct bq_until *until = &loop->until;
-    double number = 0;
-    says[0] = 0;
-    if (!until->is_given)
-        return 0;
-    size_t i = loop->first;
-    while (strcmp(s->job->steps[i].name, until->step) != 0)
-        i++;
-    const struct bq_result *result = bq_kept_result(&s->kept[i], until->result);
-    if (!result) {
-        bq_kept_fail(&s->kept[i], until->step, until->result, err);
-        return at_line(s->job, until->line, err);
-    }
-    if (!bq_kept_number(result, &number)) {
-        bq_fail(err, BQ_EXIT_USAGE, "until: '%s' is not one number", until->result);
-        return at_line(s->job, until->line, err);
-    }
-    if (isnan(number)) {
-        bq_fail(err, BQ_EXIT_FAILED,
-                "until: %s.%s is not a number after round %llu: it would never "
-                "come true",
-                until->step, until->result, (unsigned long long)round + 1);
-        return at_line(s->job, until->line, err);
-    }
-    bool holds = bq_relation_holds(until->relation, number, until->value);
-    snprintf(says, 200, "%.40s.%.40s is %.6g, %s %s %.6g", until->step, until->result, number,
-             holds ? "which is" : "not yet", bq_relation_sign(until->relation), until->value);
-    return holds;
-}
 
 /* -- nodes -------------------------------------------------------------------------------- */
 
@@ -225,6 +39,13 @@ static void note_made(struct steps *s, const struct node *node)
     kept->like = node->step.handed_over ? node->step.like : s->job->steps[node->turn.i].input;
 }
 
+static int expect(void *context, unsigned ticket, const struct bq_report *names,
+                  struct bq_error *err)
+{
+    const struct steps *s = context;
+    return turn_expect(s, s->nodes[ticket].turn.i, names, err);
+}
+
 /* 1: not begun, because it cannot follow its feeder. */
 static int begin(struct steps *s, struct node *node, int feeder, struct bq_error *err)
 {
@@ -233,7 +54,12 @@ static int begin(struct steps *s, struct node *node, int feeder, struct bq_error
     struct bq_begin how = {.ticket = (unsigned)(node - s->nodes),
                            .feeder = feeder,
                            .step = &node->step,
-                           .report = &node->report};
+                           .report = &node->report,
+                           .context = s};
+    if (node->state == PUBLISHING || node->turn.is_last)
+        how.earlier = &node->reports[node->k];
+    if (node->state == UNDER_WAY && node->turn.round == 0)
+        how.expect = expect;
     int rc = s->driver->begin(s->driver->run_context, &how, &node->made, err);
     if (rc != 0 || node->loop)
         return rc;
@@ -255,8 +81,8 @@ static int begin_turn(struct steps *s, struct node *node, int feeder, struct bq_
     bool is_kept = loop && loop->repeat > 1 && (loop->n == 1 || !node->step.memory);
     node->step.comes_again = is_kept ? (unsigned)node->turn.i + 1 : 0;
     node->state = UNDER_WAY;
-    if (take(s, &node->turn, &node->step, err) < 0 ||
-        set_output(s, &node->turn, &node->step, err) < 0)
+    if (turn_take(s, &node->turn, &node->step, err) < 0 ||
+        turn_set_output(s, &node->turn, &node->step, err) < 0)
         return -1;
     return begin(s, node, feeder, err);
 }
@@ -309,16 +135,36 @@ static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
     return rc;
 }
 
+/* What earlier rounds gave up is part of what this one made. Each says in which round. */
+static void carry_given_up(const struct bq_report *earlier, struct bq_report *report,
+                           uint64_t round)
+{
+    struct bq_given_up *all = report->given_up;
+    size_t n = earlier->n_given_up, room = BQ_MAX_NAMED - n;
+    size_t own = report->n_given_up < room ? report->n_given_up : room;
+    for (size_t g = 0; g < own; g++) {
+        char why[sizeof all->why];
+        memcpy(why, all[g].why, sizeof why);
+        snprintf(all[g].why, sizeof all->why, "round %llu: %.130s", (unsigned long long)round, why);
+    }
+    memmove(all + n, all, own * sizeof *all);
+    if (n)
+        memcpy(all, earlier->given_up, n * sizeof *all);
+    report->n_given_up = n + own;
+    report->n_given_up_total += earlier->n_given_up_total;
+}
+
 /* A step of a loop is finished. */
 static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
 {
+    carry_given_up(&node->reports[node->k], &node->report, node->round + 1);
     bq_report_free(&node->reports[node->k]);
     node->reports[node->k] = node->report;
     node->report = (struct bq_report){0};
     node->spent += node->reports[node->k].makespan_ns;
     if (++node->k < node->n)
         return begin_turn(s, node, -1, err);
-    int is_true = is_over(s, node->loop, node->round, node->says, err);
+    int is_true = turn_is_last(s, node->loop, node->round, node->says, err);
     if (is_true < 0)
         return -1;
     node->k = 0;

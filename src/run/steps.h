@@ -15,6 +15,13 @@ struct bq_begin {
     int feeder;      /* ticket of the step under way that makes the input; -1: it is there */
     const struct bq_step *step; /* stays until it is finished, and so does the report */
     struct bq_report *report;
+    /* Asks about the names of its results, which those of a reduction of nothing show, before
+     * anything is begun. NULL: everything is known to be right. */
+    int (*expect)(void *context, unsigned ticket, const struct bq_report *names,
+                  struct bq_error *err);
+    void *context;
+    /* What the rounds before gave up of the output that is brought to its place, or NULL. */
+    const struct bq_report *earlier;
 };
 
 struct bq_steps_driver {
