@@ -201,6 +201,8 @@ static json_t *whole(struct build *b, const struct bq_report *report)
         set(b, root, "rounds", integer(report->n_rounds));
         set(b, root, "loop", text(report->loop));
     }
+    if (report->is_earlier)
+        set(b, root, "earlier", json_true());
     set(b, root, "kernel", text(report->kernel));
     set(b, root, "policy", text(report->policy));
     set(b, root, "transport", text(report->transport));
@@ -219,7 +221,9 @@ static json_t *whole(struct build *b, const struct bq_report *report)
     set(b, root, "n_cores", json_integer(report->n_cores));
     set(b, root, "n_machines", json_integer(report->n_machines));
     set(b, root, "clock_error_s", seconds(report->clock_error_ns));
-    set(b, root, "verdict", text(bq_report_verdict(report, verdict, sizeof verdict)));
+    set(b, root, "verdict",
+        text(report->is_earlier ? "finished by an earlier run"
+                                : bq_report_verdict(report, verdict, sizeof verdict)));
     set(b, root, "digest", text(report->digest));
     set(b, root, "results", results(b, report));
     set(b, root, "n_given_up", integer(report->n_given_up_total));

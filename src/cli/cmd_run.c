@@ -52,17 +52,22 @@ static int check(struct run *r)
     struct bq_graph graph;
     struct bq_step step;
     struct bq_job *job = read_job(r, &err);
+    const struct bq_resume_options options = {.version = BANQUET_VERSION,
+                                              .is_fresh = r->exec.is_fresh};
+    struct bq_resume *resume = job ? bq_resume_open(job, &options, &err) : NULL;
     int code = 0;
-    if (!job || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
-        bq_resolve_check(job, r->exec.force, &err) < 0)
+    if (!resume || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
+        bq_resolve_check(job, r->exec.force, resume, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)
         code = bq_cli_complain(&err);
     else if (step = bq_steps_preview(job, &graph, graph.order[0], r->exec.at_once),
-             bq_resolve(&resolved, job, &step, r->job.n_ranks - 1, r->exec.force, &err) < 0)
+             bq_resolve(&resolved, job, &step, r->job.n_ranks - 1,
+                        r->exec.force || bq_resume_has_output(resume, graph.order[0]), &err) < 0)
         code = bq_cli_complain(&err);
     else
         bq_resolved_close(&resolved);
+    bq_resume_close(resume);
     bq_job_destroy(job);
     return code;
 }

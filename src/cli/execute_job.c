@@ -65,6 +65,8 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .max_kitchens = options->max_kitchens,
                                        .at_once = options->at_once,
                                        .force = options->force,
+                                       .is_fresh = options->is_fresh,
+                                       .checkpoint_s = options->checkpoint_s,
                                        /* Alone, the system moves threads better than we can. */
                                        .is_bound = options->is_bound && cli->is_launched,
                                        .is_terminal = has_terminal(cli),

@@ -14,7 +14,9 @@ enum {
     KEY_MEMORY,
     KEY_JSON,
     KEY_BIND,
-    KEY_KITCHENS
+    KEY_KITCHENS,
+    KEY_FRESH,
+    KEY_CHECKPOINT
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -89,12 +91,33 @@ static const struct argp_option job_options[] = {
     {0}};
 const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
+#define CHECKPOINT_S 10.0
+
+/* Seconds, or off. */
+static double checkpoint_s(const char *text, struct argp_state *state)
+{
+    static const struct bq_param seconds = {"--checkpoint", BQ_REAL, {0}, 0, 1e9, "s", ""};
+    union bq_value value = {.r = 0};
+    if (strcmp(text, "off") == 0)
+        return -1;
+    if (bq_param_parse(&seconds, text, &value, NULL) < 0)
+        argp_error(state, "--checkpoint must be a number of seconds, or off, not '%.40s'", text);
+    return value.r;
+}
+
 static error_t parse_exec(int key, char *arg, struct argp_state *state)
 {
     struct bq_exec_options *o = state->input;
     switch (key) {
     case ARGP_KEY_INIT:
         o->is_bound = true;
+        o->checkpoint_s = CHECKPOINT_S;
+        break;
+    case KEY_FRESH:
+        o->is_fresh = true;
+        break;
+    case KEY_CHECKPOINT:
+        o->checkpoint_s = checkpoint_s(arg, state);
         break;
     case KEY_JSON:
         o->json = arg;
@@ -129,6 +152,10 @@ static const struct argp_option exec_options[] = {
     {"kitchens", KEY_KITCHENS, "N", 0, "Use at most so many of the kitchens", 2},
     {"bind", KEY_BIND, "core|none", 0,
      "Pin cooks to cores where a kitchen has them alone (default: core under a launcher)", 2},
+    {"fresh", KEY_FRESH, 0, 0,
+     "Begin anew: forget what an earlier run of the job, which was stopped, has finished", 2},
+    {"checkpoint", KEY_CHECKPOINT, "SECONDS|off", 0,
+     "Save so often what is finished, for a run that is stopped or killed (default: 10)", 2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
     {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",

@@ -40,6 +40,33 @@ void bq_report_at_once(const struct bq_report *report, struct bq_at_once *at_onc
         at_once->cooking_max = at_once->cooking_mean;
 }
 
+static void *copy_of(const void *values, size_t n)
+{
+    void *copy = bq_alloc(n + 1, 8);
+    if (copy && n)
+        memcpy(copy, values, n * 8);
+    return copy;
+}
+
+int bq_report_copy_results(struct bq_report *report, const struct bq_result *results, size_t n)
+{
+    report->results = bq_alloc(n + 1, sizeof *report->results);
+    if (!report->results)
+        return -1;
+    for (size_t r = 0; r < n; r++) {
+        struct bq_result *to = &report->results[r];
+        *to = results[r];
+        to->series = NULL;
+        to->reals = NULL;
+        report->n_results++;
+        if (results[r].series && !(to->series = copy_of(results[r].series, to->n_series)))
+            return -1;
+        if (results[r].reals && !(to->reals = copy_of(results[r].reals, to->n_series)))
+            return -1;
+    }
+    return 0;
+}
+
 void bq_report_free(struct bq_report *report)
 {
     for (size_t k = 0; report->kitchens && k < report->n_kitchens; k++)

@@ -62,6 +62,8 @@ struct bq_report {
     bool may_wait;        /* the kernel can keep several chunks open: BQ_WAITS */
     char loop[240];       /* of a step that is repeated: its rounds, for people */
     uint64_t n_rounds;    /* 0: it is not repeated; the rest is of the last round */
+    bool is_earlier;      /* an earlier run did it: results, digest and what was given up are all
+                             that is known */
     bool is_short;        /* the loop ended before its condition was true */
     uint64_t start_ns;    /* since 1970: when the first chunk could start */
     uint64_t makespan_ns; /* until the last result was accepted */
@@ -85,6 +87,9 @@ struct bq_at_once {
     uint64_t bin_ns;
 };
 void bq_report_at_once(const struct bq_report *report, struct bq_at_once *at_once);
+
+/* A copy of n results and what they own, into a report that has none; -1: no memory. */
+int bq_report_copy_results(struct bq_report *report, const struct bq_result *results, size_t n);
 
 void bq_report_free(struct bq_report *report); /* what it points to, not itself */
 

@@ -32,7 +32,8 @@ static void write_what(const struct bq_report *report, const struct bq_lines *li
         bq_line(lines, "  input    %s", bq_line_tail(report->input, 69, name, sizeof name));
     if (report->output[0])
         bq_line(lines, "  output   %s", bq_line_tail(report->output, 69, name, sizeof name));
-    bq_line(lines, "  schedule %s   transport %s", report->policy, report->transport);
+    if (!report->is_earlier)
+        bq_line(lines, "  schedule %s   transport %s", report->policy, report->transport);
 }
 
 static void write_speed(const struct bq_report *report, const struct bq_lines *lines)
@@ -186,12 +187,30 @@ static void write_machinery(const struct bq_report *report, const struct bq_line
                 bq_text_seconds((double)report->clock_error_ns * 1e-9, n, sizeof n));
 }
 
+/* All that is known of a step that an earlier run did. */
+static void write_earlier(const struct bq_report *report, const struct bq_lines *lines)
+{
+    bq_line(lines, "finished by an earlier run of this job");
+    if (report->n_results) {
+        bq_line(lines, "%s", "");
+        bq_line(lines, "results");
+        write_results(report, lines);
+    }
+    bq_line(lines, "%s", "");
+    write_warnings(report, lines);
+    bq_line(lines, "digest %s", report->digest);
+}
+
 void bq_report_text(const struct bq_report *report, void (*put)(void *ctx, const char *line),
                     void *ctx)
 {
     const struct bq_lines lines = {put, ctx};
     char verdict[256];
     write_what(report, &lines);
+    if (report->is_earlier) {
+        write_earlier(report, &lines);
+        return;
+    }
     write_speed(report, &lines);
     bq_line(&lines, "%s", "");
     write_at_once(report, &lines);

@@ -12,7 +12,6 @@
 #include "run/larder.h"
 #include "run/merge.h"
 
-
 struct bq_coordinator {
     struct bq_transport *transport;
     const struct bq_hello *hello;

@@ -131,25 +131,10 @@ int bq_keep_place(struct bq_kept *kept, const struct bq_place *place, struct bq_
 /* The report keeps nothing of its own that is needed later: results are copied. */
 int bq_keep_results(struct bq_kept *kept, const struct bq_report *report, struct bq_error *err)
 {
+    struct bq_report copy = {0};
+    int rc = bq_report_copy_results(&copy, report->results, report->n_results);
     bq_kept_forget(kept);
-    kept->results = bq_alloc(report->n_results + 1, sizeof *kept->results);
-    if (!kept->results)
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    for (size_t r = 0; r < report->n_results; r++) {
-        const struct bq_result *from = &report->results[r];
-        struct bq_result *to = &kept->results[r];
-        *to = *from;
-        to->series = NULL;
-        to->reals = NULL;
-        kept->n_results++;
-        if (from->series && !(to->series = bq_alloc(from->n_series + 1, sizeof *to->series)))
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        if (from->reals && !(to->reals = bq_alloc(from->n_series + 1, sizeof *to->reals)))
-            return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        if (from->series)
-            memcpy(to->series, from->series, from->n_series * sizeof *to->series);
-        if (from->reals)
-            memcpy(to->reals, from->reals, from->n_series * sizeof *to->reals);
-    }
-    return 0;
+    kept->results = copy.results;
+    kept->n_results = copy.n_results;
+    return rc < 0 ? bq_fail(err, BQ_EXIT_FAILED, "out of memory") : 0;
 }

@@ -353,10 +353,12 @@ static int check_output(const struct bq_job *job, size_t i, bool force, struct b
     return place->file && bq_output_check(&spec, err) < 0 ? fail_at(err, job, place->line) : 0;
 }
 
-int bq_resolve_check(const struct bq_job *job, bool force, struct bq_error *err)
+int bq_resolve_check(const struct bq_job *job, bool force, const struct bq_resume *resume,
+                     struct bq_error *err)
 {
     for (size_t i = 0; i < job->n_steps; i++) {
-        if (check_input(job, i, err) < 0 || check_output(job, i, force, err) < 0)
+        bool is_there = resume && bq_resume_has_output(resume, i);
+        if (check_input(job, i, err) < 0 || check_output(job, i, force || is_there, err) < 0)
             return -1;
     }
     return 0;

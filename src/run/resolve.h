@@ -5,6 +5,7 @@
 
 #include "adapters/store.h"
 #include "core/recipe.h"
+#include "run/resume.h"
 
 struct bq_resolved {
     struct bq_recipe recipe;
@@ -21,7 +22,9 @@ int bq_resolve(struct bq_resolved *resolved, const struct bq_job *job, const str
 void bq_resolved_close(struct bq_resolved *resolved);
 
 /* What can be told of all steps before the first begins: that each reads what is there or what
- * another writes, and that no output exists (unless force) or is written twice. Exit 2. */
-int bq_resolve_check(const struct bq_job *job, bool force, struct bq_error *err);
+ * another writes, and that no output exists (unless force, or an earlier run that is resumed made
+ * it) or is written twice. Exit 2. resume may be NULL. */
+int bq_resolve_check(const struct bq_job *job, bool force, const struct bq_resume *resume,
+                     struct bq_error *err);
 
 #endif

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "run/coordinator.h"
 #include "run/kitchen.h"
 #include "run/outcome.h"
+#include "run/resume.h"
 #include "run/steps.h"
 
 struct bq_session {
@@ -155,6 +157,7 @@ struct session_run {
     struct bq_coordinator *coordinator; /* from the first step on */
     struct under_way *steps;            /* BQ_MAX_STEPS */
     bool is_partial;
+    struct bq_resume *resume;
 };
 
 static int greet(struct session_run *run, struct bq_error *err)
@@ -251,6 +254,52 @@ static int forget_step(void *context, unsigned comes_again, struct bq_error *err
     return bq_coordinator_forget(run->coordinator, comes_again, err);
 }
 
+static bool is_due(void *context)
+{
+    struct session_run *run = context;
+    return bq_resume_is_due(run->resume);
+}
+
+static void save(void *context, struct bq_checkpoint *checkpoint,
+                 const char *const states[BQ_MAX_STEPS])
+{
+    struct session_run *run = context;
+    bq_resume_save(run->resume, checkpoint, states);
+}
+
+static char *state_path(void *context, size_t step)
+{
+    struct session_run *run = context;
+    return bq_resume_state(run->resume, step);
+}
+
+/* What an earlier run gave up is missing in this one, too. */
+static void look_at_past(struct session_run *run)
+{
+    const struct bq_checkpoint *past = bq_resume_found(run->resume);
+    size_t n_done = 0;
+    for (size_t i = 0; past && i < past->n_steps; i++) {
+        run->is_partial |= past->steps[i].n_given_up_total > 0;
+        n_done += past->steps[i].is_done;
+    }
+    if (!past || run->options->is_quiet)
+        return;
+    fprintf(stderr, "resuming: %zu of %zu steps are done", n_done, past->n_steps);
+    for (size_t l = 0; l < run->job->n_loops; l++) {
+        const struct bq_loop *loop = &run->job->loops[l];
+        if (past->round[loop->first])
+            fprintf(stderr, "; '%s' has %llu rounds", loop->name,
+                    (unsigned long long)past->round[loop->first]);
+    }
+    fprintf(stderr, "\n");
+}
+
+static void say_saved(struct bq_error *err)
+{
+    const struct bq_error why = *err;
+    bq_fail(err, why.exit, "%.500s; the same command goes on from what is finished", why.text);
+}
+
 static void abandon_steps(void *context)
 {
     struct session_run *run = context;
@@ -271,6 +320,9 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     struct bq_steps_driver driver = {.begin = begin_step,
                                      .wait = wait_for_step,
                                      .forget = forget_step,
+                                     .is_due = is_due,
+                                     .save = save,
+                                     .state = state_path,
                                      .abandon = abandon_steps,
                                      .at_once = options->at_once,
                                      .run_context = &run,
@@ -284,15 +336,30 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         return BQ_EXIT_FAILED;
     }
+    struct bq_resume_options resume = {.version = options->version,
+                                       .every_s = options->checkpoint_s,
+                                       .is_fresh = options->is_fresh};
+    run.resume = bq_resume_open(job, &resume, err);
+    if (!run.resume) {
+        bq_free(run.steps);
+        return (int)err->exit;
+    }
+    driver.past = bq_resume_found(run.resume);
+    look_at_past(&run);
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
     sigaction(SIGHUP, &action, &old_hup);
     if (old_hup.sa_handler == SIG_IGN) /* nohup: the run shall outlive the terminal */
         sigaction(SIGHUP, &old_hup, NULL);
-    int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, err) : 0;
+    int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, run.resume, err) : 0;
     if (rc == 0)
         rc = bq_steps_run(job, &driver, err);
+    if (rc >= 0)
+        bq_resume_finish(run.resume);
+    else if (err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
+        say_saved(err);
+    bq_resume_close(run.resume);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
     sigaction(SIGHUP, &old_hup, NULL);

@@ -28,7 +28,9 @@ struct bq_session_options {
     bool force;            /* replace outputs that exist */
     bool is_bound;         /* pin cooks to cores where the share is theirs alone */
     bool is_terminal, is_quiet;
-    unsigned at_once; /* steps under way at the same time; 0: as many as the job lets */
+    bool is_fresh;       /* what an earlier run of the job left is not wanted */
+    double checkpoint_s; /* what is finished is saved so often; below 0: never */
+    unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */
 };
 
 /* The coordinator: runs the job's steps, each after what it needs, calling done with each step's

@@ -118,12 +118,16 @@ static int begin_publishing(struct steps *s, struct node *node, struct bq_error 
 static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
 {
     int rc = 0;
+    char resumed[48] = "";
+    if (node->earlier)
+        snprintf(resumed, sizeof resumed, ", resumed after round %llu",
+                 (unsigned long long)node->earlier);
     for (size_t k = 0; rc == 0 && k < node->n; k++) {
         struct bq_report *report = &node->reports[k];
         snprintf(report->loop, sizeof report->loop,
-                 "round %llu of at most %llu, %.3f s in all%s%.150s",
+                 "round %llu of at most %llu, %.3f s in all%s%s%.110s",
                  (unsigned long long)node->round, (unsigned long long)node->loop->repeat,
-                 (double)node->spent * 1e-9, node->says[0] ? ": " : "", node->says);
+                 (double)node->spent * 1e-9, resumed, node->says[0] ? ": " : "", node->says);
         report->n_rounds = node->round;
         report->is_short = node->is_short;
         const struct bq_place *output = &s->job->steps[node->order[k]].output;
@@ -169,7 +173,10 @@ static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
         return -1;
     node->k = 0;
     node->round++;
-    if (!is_true && node->round < node->loop->repeat)
+    node->has_ended = is_true || node->round == node->loop->repeat;
+    if (recall_note(s, node, err) < 0)
+        return -1;
+    if (!node->has_ended)
         return begin_turn(s, node, -1, err);
     for (size_t k = 0; k < node->n; k++) {
         if (s->driver->forget(s->driver->run_context, (unsigned)node->order[k] + 1, err) < 0)
@@ -197,7 +204,9 @@ static int go_on(struct steps *s, struct node *node, struct bq_error *err)
         rc = go_on_loop(s, node, err);
     } else {
         node->state = OVER;
-        rc = s->driver->done(s->driver->done_context, &node->report, err);
+        rc = recall_note(s, node, err) < 0
+                 ? -1
+                 : s->driver->done(s->driver->done_context, &node->report, err);
         bq_report_free(&node->report);
         node->report = (struct bq_report){0};
     }
@@ -241,13 +250,18 @@ static int feeder_of(const struct steps *s, const struct node *node, uint64_t mi
     return -1;
 }
 
-/* 1: it cannot begin yet. */
+/* 1: it cannot begin yet; 2: it is over. */
 static int try_to_begin(struct steps *s, struct node *node, uint64_t over, struct bq_error *err)
 {
     uint64_t missing = node->needs & ~over;
     int feeder = missing ? feeder_of(s, node, missing) : -1;
     if (node->state != WAITING || (missing && feeder < 0))
         return 1;
+    if (node->has_ended) { /* in an earlier run */
+        if (begin_publishing(s, node, err) < 0)
+            return -1;
+        return node->state == OVER ? report_loop(s, node, err) < 0 ? -1 : 2 : 0;
+    }
     int rc = begin_turn(s, node, feeder, err);
     node->is_new = true;
     if (rc > 0) {
@@ -264,6 +278,7 @@ static int begin_all(struct steps *s, struct bq_error *err)
 {
     uint64_t over = 0;
     int n = 0, most = s->driver->at_once ? (int)s->driver->at_once : BQ_MAX_STEPS;
+    bool is_over = false;
     for (size_t i = 0; i < s->n_nodes; i++) {
         n += s->nodes[i].state == UNDER_WAY || s->nodes[i].state == PUBLISHING;
         over |= s->nodes[i].state == OVER ? s->nodes[i].members : 0;
@@ -275,8 +290,9 @@ static int begin_all(struct steps *s, struct bq_error *err)
         if (rc < 0)
             return -1;
         n += rc == 0;
+        is_over |= rc == 2;
     }
-    return n;
+    return is_over && n == 0 ? begin_all(s, err) : n;
 }
 
 static int run(struct steps *s, struct bq_error *err)
@@ -291,6 +307,8 @@ static int run(struct steps *s, struct bq_error *err)
             note_made(s, node);
         if (go_on(s, node, err) < 0)
             return -1;
+        if (s->driver->is_due(s->driver->run_context))
+            recall_save(s);
     }
     return n;
 }
@@ -310,6 +328,8 @@ static void destroy(struct steps *s)
         bq_kept_forget(&s->kept[i]);
         bq_free(s->kept[i].place.file);
         bq_free(s->kept[i].place.dataset);
+        bq_checkpoint_step_free(&s->past[i].step);
+        bq_free(s->past[i].state);
     }
     bq_scratch_destroy(s->scratch);
     bq_free(s);
@@ -350,7 +370,12 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
     s->driver = driver;
     for (size_t i = 0; i < job->n_steps; i++)
         s->is_taken[i] = is_taken(job, i);
-    int rc = bq_graph_make(&s->graph, job, err) < 0 || make_nodes(s, err) < 0 ? -1 : run(s, err);
+    int rc =
+        bq_graph_make(&s->graph, job, err) < 0 || make_nodes(s, err) < 0 || recall_begin(s, err) < 0
+            ? -1
+            : run(s, err);
+    if (rc < 0 && err->exit == BQ_EXIT_STOPPED)
+        recall_save(s);
     if (rc < 0)
         driver->abandon(driver->run_context);
     else

@@ -4,6 +4,7 @@
 #ifndef BQ_RUN_STEPS_H
 #define BQ_RUN_STEPS_H
 
+#include "core/checkpoint.h"
 #include "core/graph.h"
 #include "core/job.h"
 #include "core/report.h"
@@ -33,11 +34,18 @@ struct bq_steps_driver {
     int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
     /* A loop is over: its steps with this number (struct bq_step) will not come again. */
     int (*forget)(void *context, unsigned comes_again, struct bq_error *err);
+    /* Whether it is time to save what is finished; then saves it: see run/resume.h. */
+    bool (*is_due)(void *context);
+    void (*save)(void *context, struct bq_checkpoint *checkpoint,
+                 const char *const states[BQ_MAX_STEPS]);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */
     int (*done)(void *context, struct bq_report *report, struct bq_error *err);
     void *run_context, *done_context;
+    const struct bq_checkpoint
+        *past; /* what an earlier run finished, or NULL; its states' paths: */
+    char *(*state)(void *context, size_t step);
     const struct bq_kernel *copy; /* the kernel that brings a loop's output to its final place */
     bool is_one_machine;
     unsigned at_once; /* steps that may be under way at the same time; 0: as many as can be */

@@ -27,6 +27,8 @@ struct node {
     uint64_t round, spent;   /* spent: ns */
     bool is_new;             /* nothing of it can be there yet */
     bool is_short;           /* the loop ended before its condition was true */
+    bool has_ended;          /* of a loop: all rounds are over */
+    uint64_t earlier;        /* rounds that an earlier run has finished */
     struct turn turn;
     struct bq_layout made;             /* how its output lies */
     struct bq_step step;               /* as it is carried out now */
@@ -40,11 +42,24 @@ struct steps {
     struct bq_graph graph;
     struct bq_scratch *scratch;
     struct bq_kept kept[BQ_MAX_STEPS];
+    struct past {
+        struct bq_checkpoint_step step; /* is_kept: it, or its last finished round */
+        char *state;                    /* the path of its output then, if that is handed over */
+    } past[BQ_MAX_STEPS];
     bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
     bool is_short;               /* a loop ended before its condition was true */
     struct node nodes[BQ_MAX_STEPS];
     size_t n_nodes;
 };
+
+/* recall.c. What is finished is noted for a checkpoint: a step, or all steps of a round. */
+int recall_note(struct steps *s, const struct node *node, struct bq_error *err);
+
+/* Saves what is finished, and the rounds of loops. */
+void recall_save(struct steps *s);
+
+/* What an earlier run has finished: its nodes are over, or go on behind their last round. */
+int recall_begin(struct steps *s, struct bq_error *err);
 
 /* turn.c. Sets what the step takes from others: results as parameters, an output as its input. */
 int turn_take(struct steps *s, const struct turn *turn, struct bq_step *step, struct bq_error *err);

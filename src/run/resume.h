@@ -1,0 +1,48 @@
+/* Resuming: the checkpoint of a job's run on the disk, a hidden file beside its first output (of a
+ * job without one, in the current folder), and raw files with what loops hand to their next round.
+ * All of it is written before it counts, and gone when the job is done.
+ *
+ *     open -> found, or nothing -> { is_due -> save } -> finish | close
+ *
+ * The coordinator's, in one thread. */
+#ifndef BQ_RUN_RESUME_H
+#define BQ_RUN_RESUME_H
+
+#include "core/checkpoint.h"
+
+struct bq_resume;
+
+struct bq_resume_options {
+    const char *version; /* of the program */
+    double every_s;      /* at most so often; 0: whenever something is finished; below 0: never */
+    bool is_fresh;       /* what an earlier run left is not wanted: it is removed */
+};
+
+/* Looks for what an earlier run of this job left. Errors (exit 2): it is of another job, kernel or
+ * input by now, it is damaged, or that run is still under way. */
+struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resume_options *options,
+                                 struct bq_error *err);
+
+/* What was left, with the paths of its states; NULL: nothing. */
+const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume);
+char *bq_resume_state(const struct bq_resume *resume, size_t step); /* for bq_free; NULL: memory */
+
+/* Whether the output of a step is there, made by the earlier run. */
+bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
+
+/* Whether it is time to save. */
+bool bq_resume_is_due(const struct bq_resume *resume);
+
+/* Fills in whose it is, copies the raw files at `states` (NULL: none of that step), writes the
+ * checkpoint. A failure is told on stderr once, and the run goes on without. */
+void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
+                    const char *const states[BQ_MAX_STEPS]);
+
+/* Whether there is something to go on from. */
+bool bq_resume_is_saved(const struct bq_resume *resume);
+
+/* The job is done: nothing stays. */
+void bq_resume_finish(struct bq_resume *resume);
+void bq_resume_close(struct bq_resume *resume);
+
+#endif
