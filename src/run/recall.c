@@ -113,7 +113,7 @@ static void add_loop(const struct steps *s, const struct node *node, uint64_t ov
     }
 }
 
-void recall_save(struct steps *s)
+void recall_save(struct steps *s, bool is_last)
 {
     const char *states[BQ_MAX_STEPS] = {NULL};
     struct bq_checkpoint *c = bq_alloc(1, sizeof *c); /* what it points to is ours */
@@ -134,7 +134,7 @@ void recall_save(struct steps *s)
             is_any |= c->steps[node->order[k]].is_kept;
     }
     if (is_any)
-        s->driver->save(s->driver->run_context, c, states);
+        s->driver->save(s->driver->run_context, c, states, is_last);
     bq_free(c);
 }
 

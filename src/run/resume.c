@@ -98,6 +98,8 @@ static uint64_t started(uint32_t pid)
         fclose(f);
     text[n] = 0;
     const char *at = strrchr(text, ')'); /* the name may hold anything */
+    if (at && strncmp(at, ") Z", 3) == 0)
+        return 0; /* it has ended, and nobody has asked how */
     for (int field = 2; at && field < 22; field++)
         at = strchr(at + 1, ' ');
     return at ? strtoull(at, NULL, 10) : 0;
@@ -371,7 +373,7 @@ static int write_checkpoint(const struct bq_resume *resume, const struct bq_chec
 }
 
 void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
-                    const char *const states[BQ_MAX_STEPS])
+                    const char *const states[BQ_MAX_STEPS], bool is_last)
 {
     struct bq_error err = {0};
     uint64_t begun = bq_now();
@@ -390,6 +392,8 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
                  i, (unsigned long long)begun, checkpoint->writer.pid);
         rc = copy_state(resume, states[i], step, &err);
     }
+    if (is_last)
+        checkpoint->writer.started = 0;
     if (rc == 0)
         rc = write_checkpoint(resume, checkpoint, &err);
     if (rc < 0) {

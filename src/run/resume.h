@@ -34,9 +34,10 @@ bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
 bool bq_resume_is_due(const struct bq_resume *resume);
 
 /* Fills in whose it is, copies the raw files at `states` (NULL: none of that step), writes the
- * checkpoint. A failure is told on stderr once, and the run goes on without. */
+ * checkpoint. A failure is told on stderr once, and the run goes on without. is_last: this run ends
+ * here, and another may go on while this process still cleans up. */
 void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
-                    const char *const states[BQ_MAX_STEPS]);
+                    const char *const states[BQ_MAX_STEPS], bool is_last);
 
 /* Whether there is something to go on from. */
 bool bq_resume_is_saved(const struct bq_resume *resume);

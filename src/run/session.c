@@ -261,10 +261,10 @@ static bool is_due(void *context)
 }
 
 static void save(void *context, struct bq_checkpoint *checkpoint,
-                 const char *const states[BQ_MAX_STEPS])
+                 const char *const states[BQ_MAX_STEPS], bool is_last)
 {
     struct session_run *run = context;
-    bq_resume_save(run->resume, checkpoint, states);
+    bq_resume_save(run->resume, checkpoint, states, is_last);
 }
 
 static char *state_path(void *context, size_t step)

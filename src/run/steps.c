@@ -308,7 +308,7 @@ static int run(struct steps *s, struct bq_error *err)
         if (go_on(s, node, err) < 0)
             return -1;
         if (s->driver->is_due(s->driver->run_context))
-            recall_save(s);
+            recall_save(s, false);
     }
     return n;
 }
@@ -375,7 +375,7 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
             ? -1
             : run(s, err);
     if (rc < 0 && err->exit == BQ_EXIT_STOPPED)
-        recall_save(s);
+        recall_save(s, true);
     if (rc < 0)
         driver->abandon(driver->run_context);
     else

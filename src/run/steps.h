@@ -37,7 +37,7 @@ struct bq_steps_driver {
     /* Whether it is time to save what is finished; then saves it: see run/resume.h. */
     bool (*is_due)(void *context);
     void (*save)(void *context, struct bq_checkpoint *checkpoint,
-                 const char *const states[BQ_MAX_STEPS]);
+                 const char *const states[BQ_MAX_STEPS], bool is_last);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */

@@ -55,8 +55,8 @@ struct steps {
 /* recall.c. What is finished is noted for a checkpoint: a step, or all steps of a round. */
 int recall_note(struct steps *s, const struct node *node, struct bq_error *err);
 
-/* Saves what is finished, and the rounds of loops. */
-void recall_save(struct steps *s);
+/* Saves what is finished, and the rounds of loops. is_last: the run ends here. */
+void recall_save(struct steps *s, bool is_last);
 
 /* What an earlier run has finished: its nodes are over, or go on behind their last round. */
 int recall_begin(struct steps *s, struct bq_error *err);

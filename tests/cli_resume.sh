@@ -1,0 +1,183 @@
+#!/usr/bin/env bash
+# Runs that are stopped or killed, and go on: the same bits, nothing done twice, nothing left; and what is refused.
+. "$(dirname "$0")/cli.bash"
+seed=${SEED:-$RANDOM}
+echo "seed $seed"
+RANDOM=$seed
+
+check "a photo" $banquet make photo photo.h5 --size 300x257 --quiet
+check "clusters" $banquet make clusters clusters.h5 --size 20000x5 --quiet
+digests() { digest "$@" | sort | tr '\n' ' '; }
+checkpoint=.bright.h5.banquet-resume
+left() { ls -A | grep -c banquet; }
+
+cat >job.yaml <<'EOF'
+steps:
+  - {name: all, kernel: stats, input: "photo.h5:/photo"}
+  - {name: bright, kernel: brighten, params: {gain: 1.3}, input: "photo.h5:/photo", output: "bright.h5:/photo"}
+  - name: two
+    repeat: 120
+    steps:
+      - {name: soft, kernel: blur, border: reflect, input: "photo.h5:/photo", next: {input: light}}
+      - {name: light, kernel: brighten, params: {gain: 1.1}, uses: {input: soft}, output: {file: two.h5, dataset: /photo, compress: gzip:1}}
+      - {name: pause, kernel: oven, params: {n: 1, wait_ms: 10, cook_ms: 0}}
+  - {name: score, kernel: zscore, input: "two.h5:/photo", uses: {mean: all, deviation: all}, output: "score.h5:/photo"}
+  - {name: start, kernel: kmeans_start, params: {k: 5}, input: "clusters.h5:/clusters"}
+  - {name: assign, kernel: kmeans, params: {k: 5}, input: "clusters.h5:/clusters", uses: {centres: start}, next: {centres: assign}, repeat: 200, until: moved < 1e-9}
+EOF
+want=$(digests $banquet run job.yaml)
+same "it has digests" "${want:+yes}" yes
+rm -f bright.h5 two.h5 score.h5
+
+# begin SIGNAL ARGUMENT..: starts the job, waits for a checkpoint, and a little more, and sends the signal.
+begin() {
+    local signal=$1
+    shift
+    $banquet run job.yaml --checkpoint 0 -q "$@" >out 2>err &
+    local pid=$!
+    for _ in $(seq 600); do
+        [ -e $checkpoint ] && break
+        sleep 0.01
+    done
+    sleep 0.$((RANDOM % 30 + 10))
+    kill -"$signal" $pid
+    wait $pid 2>/dev/null
+    code=$?
+}
+
+for signal in INT KILL TERM KILL; do
+    begin $signal
+    case $signal in
+    KILL) same "killed" $code 137 ;;
+    *) same "stopped by $signal" $code 75 ;;
+    esac
+    same "there is a checkpoint after $signal" "$([ -e $checkpoint ] && echo yes)" yes
+    made=$(stat -c %Y.%i bright.h5 2>/dev/null)
+    same "resumed after $signal" "$(digests $banquet run job.yaml --json r.json)" "$want"
+    same "it says so" "$(grep -c '^resuming: ' err)" 1
+    [ -z "$made" ] || same "what was there was not made again" "$(stat -c %Y.%i bright.h5)" "$made"
+    same "nothing is left after $signal" "$(left)" 0
+    rm -f bright.h5 two.h5 score.h5
+done
+begin INT -n 3
+[ $code = 1 ] || [ $code = 75 ] # as mpirun has it
+same "stopped in kitchens" $? 0
+same "resumed by one process" "$(digests $banquet run job.yaml)" "$want"
+rm -f bright.h5 two.h5 score.h5
+begin KILL
+same "resumed by kitchens" "$(digests $banquet run job.yaml -n 4 --schedule dynamic:1)" "$want"
+same "nothing is left" "$(left)" 0
+rm -f bright.h5 two.h5 score.h5
+
+# Stopped again and again; the last one tells what all of them did.
+for i in 1 2 3; do begin INT --set two.repeat=300; done
+check "the rest" $banquet run job.yaml --set two.repeat=300 --json r.json
+check "JSON has all steps, and which were done before" /usr/bin/python3 -c '
+import json
+steps = {s["step"]: s for s in json.load(open("r.json"))["steps"]}
+assert sorted(steps) == sorted("all bright soft light pause score start assign".split()), steps.keys()
+assert steps["all"]["earlier"] and steps["bright"]["earlier"] and "earlier" not in steps["score"]
+assert steps["all"]["results"]["count"] == 300 * 257
+assert "resumed after round" in steps["light"]["loop"] and steps["light"]["rounds"] == 300'
+rm -f bright.h5 two.h5 score.h5
+
+# -- what does not fit is refused, by its name; --fresh begins anew
+begin INT
+cp $checkpoint saved
+refused 2 "the job (or the program) is another now; --fresh begins anew" $banquet run job.yaml --set bright.params.gain=1.4
+refused 2 "the job (or the program) is another now" $banquet run job.yaml -n 3 --set bright.params.gain=1.4
+touch photo.h5
+refused 2 "an input was changed since" $banquet run job.yaml
+touch -d @0 photo.h5
+check "fresh" $banquet run job.yaml --fresh --force -q
+same "nothing is left" "$(left)" 0
+begin INT --force
+touch bright.h5
+refused 2 "bright.h5 was changed since an earlier run of this job made it" $banquet run job.yaml
+rm -f bright.h5 two.h5 score.h5
+check "fresh again" $banquet run job.yaml --fresh -q
+rm -f bright.h5 two.h5 score.h5
+
+flip() { # flip FILE: one bit, somewhere
+    /usr/bin/python3 - "$1" $RANDOM <<'EOF'
+import os, random, sys
+random.seed(int(sys.argv[2]))
+with open(sys.argv[1], "r+b") as f:
+    data = f.read()
+    at = random.randrange(len(data))
+    f.seek(at)
+    f.write(bytes([data[at] ^ 1 << random.randrange(8)]))
+EOF
+}
+begin INT
+cp $checkpoint saved
+flip $checkpoint
+refused 2 "is damaged; --fresh begins anew" $banquet run job.yaml
+head -c 100 saved >$checkpoint
+refused 2 "is damaged" $banquet run job.yaml
+: >$checkpoint
+refused 2 "is damaged" $banquet run job.yaml
+cp saved $checkpoint
+state=$(ls -A | grep banquet-resume- | head -n 1)
+cp "$state" state
+flip "$state"
+refused 2 "is damaged" $banquet run job.yaml
+rm "$state"
+refused 2 "is damaged" $banquet run job.yaml
+cp state "$state"
+rm $checkpoint
+ln -s saved $checkpoint
+refused 2 "cannot be read" $banquet run job.yaml
+rm $checkpoint
+cp saved $checkpoint
+same "whole again, it goes on" "$(digests $banquet run job.yaml)" "$want"
+rm -f bright.h5 two.h5 score.h5
+
+# -- while it is under way, nobody else goes on from it
+$banquet run job.yaml --checkpoint 0 -q --force --set two.repeat=100000 >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    [ -e $checkpoint ] && break
+    sleep 0.01
+done
+refused 2 "this job is under way already, as process $pid" $banquet run job.yaml --set two.repeat=100000
+refused 2 "this job is under way already, as process $pid" $banquet run job.yaml --fresh
+kill -INT $pid
+wait $pid
+same "that one is stopped" $? 75
+refused 2 "bright.h5 already exists" $banquet run job.yaml --fresh
+check "and fresh" $banquet run job.yaml --fresh --force -q
+rm -f bright.h5 two.h5 score.h5
+
+# -- loops: more rounds, fewer rounds, and no checkpoint
+printf '{name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "grown.h5:/cells", next: {input: life}, repeat: 100000}\n' >life.yaml
+check "cells" $banquet make cells cells.h5 --size 97x130 --quiet
+rounds() { sed -n 's/.*round \([0-9]*\) of.*/\1/p' out | head -n 1; }
+timeout -s INT 1 $banquet run life.yaml -q >out 2>err
+same "a loop is stopped" "$(grep -c 'the same command goes on' err)" 1
+refused 2 "is another now" $banquet run life.yaml --set life.repeat=1
+done_rounds=$($banquet run life.yaml --set life.repeat=100001 --checkpoint off 2>&1 >/dev/null & pid=$!; sleep 0.5; kill -INT $pid; wait $pid) 
+n=$(echo "$done_rounds" | sed -n "s/.*'life' has \([0-9]*\) rounds.*/\1/p")
+check "more rounds" $banquet run life.yaml --set life.repeat=$((n + 5)) --json r.json
+same "go on" "$(number r.json rounds)" $((n + 5))
+same "and give the same" "$(number r.json digest)" "$(digest $banquet run life.yaml --set life.repeat=$((n + 5)) --force)"
+rm grown.h5
+timeout -s INT 0.7 $banquet run life.yaml -q --checkpoint off >out 2>err
+same "nothing is saved when nothing is wanted" "$(left)" 0
+refused 2 "--checkpoint must be a number of seconds, or off" $banquet run life.yaml --checkpoint often
+
+# What was given up stays known.
+/usr/bin/python3 - <<'EOF'
+import h5py, numpy
+with h5py.File("nan.h5", "w") as file:
+    numbers = numpy.ones((300, 400), "f8")
+    numbers[250, 17] = numpy.nan
+    file.create_dataset("x", data=numbers, chunks=(100, 100))
+EOF
+printf '{name: heat, kernel: heat, chunk: [100, 100], input: "nan.h5:/x", output: {file: h.h5, dataset: /x, nan: refuse}, next: {input: heat}, repeat: 1000000}\n' >heat.yaml
+timeout -s INT 1 $banquet run heat.yaml -q >out 2>err
+n=$($banquet run heat.yaml --checkpoint off 2>&1 >/dev/null & pid=$!; sleep 0.3; kill -INT $pid; wait $pid)
+n=$(echo "$n" | sed -n "s/.*'heat' has \([0-9]*\) rounds.*/\1/p")
+refused 3 "chunk 8: round 1: it writes NaN" $banquet run heat.yaml --set heat.repeat=$((n + 2)) --json r.json
+same "once" "$(number r.json n_given_up)" 1
+finish
