@@ -28,6 +28,11 @@ check "what is written is the same" /usr/bin/python3 -c 'import h5py
 assert (h5py.File("film_out.h5")["field"][:] == h5py.File("want.npy.h5")["x"][:]).all()'
 slow_storage
 same "slow storage" "$(SLOW_MS=1 slow digest $banquet run film.yaml --force)" "$want"
+for more in "" "-n 3" "--set output.compress=gzip:1"; do
+    same "in the order of reading ($more)" "$(digest $banquet run film.yaml --force --set pipeline=read:1,kernel:3,encode:2,order:kept $more)" "$want"
+done
+refused 2 "order can be kept by one thread that reads and one that writes" $banquet run film.yaml --force --set pipeline=write:2,order:kept
+refused 2 "pipeline's order must be any or kept, not 'keep'" $banquet run film.yaml --force --set pipeline=order:keep
 want=$(digest $banquet run "$root/jobs/stats.yaml" --input film.h5:/field)
 same "a reduction" "$(digest $banquet run "$root/jobs/stats.yaml" --input film.h5:/field --set pipeline=kernel:2)" "$want"
 check "the bounding stage is named" bash -c "'$banquet' run film.yaml --force --set output.compress=gzip:9 | grep -q \"what bounds it: the stage '\""

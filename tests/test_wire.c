@@ -267,7 +267,7 @@ static struct bq_recipe example_recipe(void)
     struct bq_halo halo = {
         .width = {1, 2, 3}, .border = BQ_CONSTANT, .value = {9, 8, 7, 6, 5, 4, 3, 2}};
     CU_ASSERT_EQUAL(bq_plan_set_halo(&r.plan, &halo, NULL), 0);
-    r.pipeline = (struct bq_pipeline){true, {4, 3, 2, 1}};
+    r.pipeline = (struct bq_pipeline){true, true, {4, 3, 2, 1}};
     r.n_beside = 5;
     r.layout = (struct bq_layout){
         .storage = BQ_STORAGE_CHUNKED,
@@ -343,7 +343,7 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.params[3].list->n == 3 && out.params[3].list->at[2] == 1e300);
     CU_ASSERT(out.plan.halo.width[2] == 3 && out.plan.halo.border == BQ_CONSTANT &&
               out.plan.halo.value[7] == 2 && out.plan.max_window == in.plan.max_window);
-    CU_ASSERT(out.pipeline.is_on && out.pipeline.threads[BQ_LINE_WRITE] == 1 && out.n_beside == 5);
+    CU_ASSERT(out.pipeline.is_on && out.pipeline.keeps_order && out.pipeline.threads[BQ_LINE_WRITE] == 1 && out.n_beside == 5);
     CU_ASSERT(out.params[4].list->n == 0 && in.params[4].list == NULL);
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
     CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);

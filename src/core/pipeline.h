@@ -24,7 +24,8 @@ enum bq_line_stage {
 };
 
 struct bq_pipeline {
-    bool is_on; /* else every cook carries its chunks through all stages */
+    bool is_on;       /* else every cook carries its chunks through all stages */
+    bool keeps_order; /* chunks are written as they were read; one thread each for both */
     uint32_t threads[BQ_N_LINE_STAGES];
 };
 
@@ -33,7 +34,8 @@ const char *bq_line_stage_name(enum bq_line_stage stage);
 /* Threads after the readers. */
 unsigned bq_pipeline_workers(const struct bq_pipeline *pipeline);
 
-/* "off", or "read:1,kernel:2,encode:1,write:1"; a stage that is left out has one thread. */
+/* "off", or "read:1,kernel:2,encode:1,write:1"; a stage that is left out has one thread;
+ * "order:kept" or "order:any" (the standard) beside them. */
 int bq_pipeline_set(struct bq_pipeline *pipeline, const char *text, struct bq_error *err);
 
 #endif

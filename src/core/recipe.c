@@ -215,6 +215,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u32(w, recipe->n_kitchens);
     bq_put_u32(w, recipe->n_cooks);
     bq_put_u8(w, recipe->pipeline.is_on);
+    bq_put_u8(w, recipe->pipeline.keeps_order);
     for (int i = 0; i < BQ_N_LINE_STAGES; i++)
         bq_put_u32(w, recipe->pipeline.threads[i]);
     bq_put_u32(w, recipe->open);
@@ -315,6 +316,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->n_kitchens = bq_get_u32(r);
     recipe->n_cooks = bq_get_u32(r);
     recipe->pipeline.is_on = bq_get_u8(r) != 0;
+    recipe->pipeline.keeps_order = bq_get_u8(r) != 0;
     for (int i = 0; i < BQ_N_LINE_STAGES; i++) {
         uint32_t n = recipe->pipeline.threads[i] = bq_get_u32(r);
         if (n > BQ_PIPELINE_MAX || (recipe->pipeline.is_on && n == 0))

@@ -253,9 +253,10 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
 /* -- stages of a pipeline ----------------------------------------------------------------- */
 
 /* Off the line: the cook that read it takes it from here. */
-static bool leave(struct bench *bench, enum bq_unit_answer answer)
+static bool leave(struct bq_executor *x, struct bench *bench, enum bq_unit_answer answer)
 {
     bench->answer = answer;
+    bq_line_leave(x->line, &bench->on_line);
     bq_pool_ready(bench->unit.pool, bench->unit.cook, bench->unit.slot);
     return false;
 }
@@ -270,17 +271,17 @@ bool bq_execute_stage(void *context, enum bq_line_stage stage, unsigned worker,
     unit->meter = meter;
     if (stage == BQ_LINE_KERNEL) {
         if (set_table(x, bench, unit) < 0)
-            return leave(bench, refuse(unit, "stopped", BQ_BY_KERNEL));
+            return leave(x, bench, refuse(unit, "stopped", BQ_BY_KERNEL));
         enum bq_unit_answer answer = cook_chunk(x, bench, unit);
-        return (answer == BQ_UNIT_DONE && x->outlet) || leave(bench, answer);
+        return (answer == BQ_UNIT_DONE && x->outlet) || leave(x, bench, answer);
     }
     bool is_write = stage == BQ_LINE_WRITE;
     unsigned by = x->n_cooks + worker;
     if ((is_write ? write_out : encode)(x, bench, unit, by, &err) < 0) {
         bq_outlet_drop(x->outlet, unit);
-        return leave(bench, refuse(unit, err.text, BQ_BY_OUTPUT));
+        return leave(x, bench, refuse(unit, err.text, BQ_BY_OUTPUT));
     }
-    return !is_write || leave(bench, BQ_UNIT_DONE);
+    return !is_write || leave(x, bench, BQ_UNIT_DONE);
 }
 
 /* ----------------------------------------------------------------------------------------- */

@@ -8,13 +8,19 @@
 
 enum { N_STAGES = BQ_N_LINE_STAGES - 1 }; /* that have threads of the line's own */
 
-/* Chunks in front of a stage: first in, first out, two a thread at most. */
+/* Chunks in front of a stage: first in, first out, two a thread at most. In front of the last,
+ * where the order is kept: by their numbers, and only the oldest of the line may go on. That queue
+ * has no limit, or the oldest could find it full; the pool limits how many are on the line at all.
+ */
 struct queue {
     pthread_mutex_t lock; /* guards the rest */
     pthread_cond_t has_chunk, has_room;
     struct bq_on_line *first, **last;
     unsigned n, most;
     bool is_stopped;
+    bool is_ordered;
+    struct bq_on_line *oldest, **youngest; /* ordered: all that are on the line before this stage */
+    uint64_t n_put;
 };
 
 struct worker {
@@ -36,11 +42,27 @@ struct bq_line {
 
 /* -- queues ------------------------------------------------------------------------------- */
 
+static void append(struct queue *q, struct bq_on_line *chunk)
+{
+    chunk->next = NULL;
+    *q->last = chunk;
+    q->last = &chunk->next;
+}
+
+static void insert(struct queue *q, struct bq_on_line *chunk)
+{
+    struct bq_on_line **at = &q->first;
+    while (*at && (*at)->number < chunk->number)
+        at = &(*at)->next;
+    chunk->next = *at;
+    *at = chunk;
+}
+
 static bool put(struct queue *q, struct bq_meter *meter, struct bq_on_line *chunk)
 {
     bool has_waited = false;
     pthread_mutex_lock(&q->lock);
-    while (q->n == q->most && !q->is_stopped) {
+    while (q->n == q->most && !q->is_ordered && !q->is_stopped) {
         if (!has_waited)
             bq_meter_enter(meter, BQ_PHASE_PASS);
         has_waited = true;
@@ -48,9 +70,7 @@ static bool put(struct queue *q, struct bq_meter *meter, struct bq_on_line *chun
     }
     bool is_put = !q->is_stopped;
     if (is_put) {
-        chunk->next = NULL;
-        *q->last = chunk;
-        q->last = &chunk->next;
+        (q->is_ordered ? insert : append)(q, chunk);
         q->n++;
         pthread_cond_signal(&q->has_chunk);
     }
@@ -60,13 +80,31 @@ static bool put(struct queue *q, struct bq_meter *meter, struct bq_on_line *chun
     return is_put;
 }
 
+static bool has_next(const struct queue *q)
+{
+    return q->n && (!q->is_ordered || q->first == q->oldest);
+}
+
+/* Nobody waits for it any more. Under the lock. */
+static void forget(struct queue *q, const struct bq_on_line *chunk)
+{
+    struct bq_on_line **at = &q->oldest;
+    while (*at && *at != chunk)
+        at = &(*at)->later;
+    if (!*at)
+        return;
+    *at = chunk->later;
+    if (!*at)
+        q->youngest = at;
+}
+
 /* NULL: the line has stopped. */
 static struct bq_on_line *take(struct queue *q, struct bq_meter *meter)
 {
     pthread_mutex_lock(&q->lock);
-    if (!q->n && !q->is_stopped)
+    if (!has_next(q) && !q->is_stopped)
         bq_meter_enter(meter, BQ_PHASE_IDLE);
-    while (!q->n && !q->is_stopped)
+    while (!has_next(q) && !q->is_stopped)
         pthread_cond_wait(&q->has_chunk, &q->lock);
     struct bq_on_line *chunk = q->is_stopped ? NULL : q->first;
     if (chunk) {
@@ -74,11 +112,42 @@ static struct bq_on_line *take(struct queue *q, struct bq_meter *meter)
         if (!q->first)
             q->last = &q->first;
         q->n--;
+        if (q->is_ordered)
+            forget(q, chunk);
         pthread_cond_signal(&q->has_room);
     }
     pthread_mutex_unlock(&q->lock);
     bq_meter_enter(meter, chunk ? BQ_PHASE_BUSY : BQ_PHASE_IDLE);
     return chunk;
+}
+
+/* -- order -------------------------------------------------------------------------------- */
+
+static struct queue *ordered(struct bq_line *line)
+{
+    struct queue *q = &line->queues[N_STAGES - 1];
+    return q->is_ordered ? q : NULL;
+}
+
+static void join(struct queue *q, struct bq_on_line *chunk)
+{
+    pthread_mutex_lock(&q->lock);
+    chunk->number = q->n_put++;
+    chunk->later = NULL;
+    *q->youngest = chunk;
+    q->youngest = &chunk->later;
+    pthread_mutex_unlock(&q->lock);
+}
+
+void bq_line_leave(struct bq_line *line, struct bq_on_line *chunk)
+{
+    struct queue *q = ordered(line);
+    if (!q)
+        return;
+    pthread_mutex_lock(&q->lock);
+    forget(q, chunk);
+    pthread_cond_broadcast(&q->has_chunk);
+    pthread_mutex_unlock(&q->lock);
 }
 
 /* -- threads ------------------------------------------------------------------------------ */
@@ -129,6 +198,8 @@ struct bq_line *bq_line_create(const struct bq_line_config *config, struct bq_er
     for (int i = 0; i < N_STAGES; i++) {
         struct queue *q = &line->queues[i];
         q->last = &q->first;
+        q->youngest = &q->oldest;
+        q->is_ordered = i == N_STAGES - 1 && config->pipeline.keeps_order;
         q->most = 2 * config->pipeline.threads[BQ_LINE_READ + 1 + i];
         pthread_mutex_init(&q->lock, NULL);
         pthread_cond_init(&q->has_chunk, NULL);
@@ -145,6 +216,8 @@ struct bq_line *bq_line_create(const struct bq_line_config *config, struct bq_er
 
 bool bq_line_put(struct bq_line *line, struct bq_meter *meter, struct bq_on_line *chunk)
 {
+    if (ordered(line))
+        join(ordered(line), chunk);
     return put(&line->queues[0], meter, chunk);
 }
 
