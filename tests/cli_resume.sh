@@ -9,7 +9,7 @@ check "a photo" $banquet make photo photo.h5 --size 300x257 --quiet
 check "clusters" $banquet make clusters clusters.h5 --size 20000x5 --quiet
 digests() { digest "$@" | sort | tr '\n' ' '; }
 checkpoint=.bright.h5.banquet-resume
-left() { ls -A | grep -c banquet; }
+left() { ls -A | grep -c banquet-resume; } # kill -9 leaves a hidden work file
 
 cat >job.yaml <<'EOF'
 steps:
@@ -57,7 +57,7 @@ for signal in INT KILL TERM KILL; do
     same "it says so" "$(grep -c '^resuming: ' err)" 1
     [ -z "$made" ] || same "what was there was not made again" "$(stat -c %Y.%i bright.h5)" "$made"
     same "nothing is left after $signal" "$(left)" 0
-    rm -f bright.h5 two.h5 score.h5
+    rm -f bright.h5 two.h5 score.h5 .*.banquet-??????
 done
 begin INT -n 3
 [ $code = 1 ] || [ $code = 75 ] # as mpirun has it
@@ -165,6 +165,24 @@ rm grown.h5
 timeout -s INT 0.7 $banquet run life.yaml -q --checkpoint off >out 2>err
 same "nothing is saved when nothing is wanted" "$(left)" 0
 refused 2 "--checkpoint must be a number of seconds, or off" $banquet run life.yaml --checkpoint often
+
+# Beside another job that goes on, and would save in the same place, a job saves nothing.
+printf '{name: assign, kernel: kmeans, params: {k: 2, centres: [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]}, input: "clusters.h5:/clusters", next: {centres: assign}, repeat: 1000000}\n' >means.yaml
+$banquet run means.yaml --checkpoint 0 -q >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 600); do
+    [ -e .means.yaml.banquet-resume ] && break
+    sleep 0.01
+done
+check "another k runs beside it" $banquet run means.yaml --set params.k=1 --set params.centres=0,0,0,0,0 --set assign.repeat=30 --checkpoint 0
+check "and the same, as nobody writes" $banquet run means.yaml --set assign.repeat=30 --checkpoint 0 --fresh
+same "what is saved is the first one's" "$([ -e .means.yaml.banquet-resume ] && echo yes)" yes
+kill -INT $pid
+wait $pid
+same "which is stopped" $? 75
+refused 2 "is another now" $banquet run means.yaml --set params.k=1 --set params.centres=0,0,0,0,0
+check "and goes on" $banquet run means.yaml --set assign.repeat=1 --fresh
+same "nothing is left" "$(left)" 0
 
 # What was given up stays known.
 /usr/bin/python3 - <<'EOF'

@@ -30,7 +30,8 @@ struct bq_resume {
     struct bq_checkpoint_of of;
     struct bq_checkpoint *found; /* NULL: none */
     uint64_t saved_at, took;     /* clock, ns */
-    bool is_saved, has_failed;
+    bool is_saved;
+    bool is_off; /* nothing is saved (any more) */
 };
 
 /* -- names -------------------------------------------------------------------------------- */
@@ -195,10 +196,28 @@ static int check_files(struct bq_resume *resume, const struct bq_job *job, struc
     return 0;
 }
 
-static int fail_alive(const struct bq_resume *resume, struct bq_error *err)
+static void forget(struct bq_resume *resume)
 {
-    return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u",
-                   resume->found->writer.pid);
+    if (resume->found)
+        bq_checkpoint_free(resume->found);
+    bq_free(resume->found);
+    resume->found = NULL;
+}
+
+/* The run that wrote it still goes on. The same job would make the same output twice; another one
+ * may run beside it, but has no checkpoint of its own. */
+static int stand_aside(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
+{
+    const struct bq_checkpoint *found = resume->found;
+    bool is_same = memcmp(&found->of, &resume->of, sizeof found->of) == 0, has_output = false;
+    for (size_t i = 0; i < job->n_steps; i++)
+        has_output = has_output || job->steps[i].output.file;
+    if (is_same && has_output)
+        return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u",
+                       found->writer.pid);
+    resume->is_off = true;
+    forget(resume);
+    return 0;
 }
 
 /* Fewer rounds are wanted than were made. */
@@ -216,7 +235,7 @@ static int check(struct bq_resume *resume, const struct bq_job *job, struct bq_e
     const struct bq_checkpoint *found = resume->found;
     const char *what = NULL;
     if (is_alive(&found->writer))
-        return fail_alive(resume, err);
+        return stand_aside(resume, job, err);
     if (memcmp(&found->of.job, &resume->of.job, sizeof found->of.job) != 0 ||
         found->n_steps != job->n_steps || is_past(job, found))
         what = "the job (or the program) is another now";
@@ -253,16 +272,13 @@ static int load(struct bq_resume *resume, struct bq_error *err)
 }
 
 /* Nothing stays of what an earlier run left, if it is over. */
-static int clear(struct bq_resume *resume, struct bq_error *err)
+static int clear(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
 {
     if (load(resume, NULL) == 0 && resume->found && is_alive(&resume->found->writer))
-        return fail_alive(resume, err);
+        return stand_aside(resume, job, err);
     unlink(resume->path);
     sweep(resume, NULL);
-    if (resume->found)
-        bq_checkpoint_free(resume->found);
-    bq_free(resume->found);
-    resume->found = NULL;
+    forget(resume);
     return 0;
 }
 
@@ -279,7 +295,7 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
     resume->saved_at = bq_now();
     bool is_good = bq_job_shape(job, options->version, &resume->of, err) == 0;
     if (is_good && options->is_fresh)
-        is_good = clear(resume, err) == 0;
+        is_good = clear(resume, job, err) == 0;
     else if (is_good)
         is_good = load(resume, err) == 0 && (!resume->found || check(resume, job, err) == 0);
     if (is_good) {
@@ -306,7 +322,7 @@ bool bq_resume_has_output(const struct bq_resume *resume, size_t step)
 bool bq_resume_is_due(const struct bq_resume *resume)
 {
     uint64_t since = bq_now() - resume->saved_at;
-    return resume->every_s >= 0 && !resume->has_failed && (double)since >= resume->every_s * 1e9 &&
+    return resume->every_s >= 0 && !resume->is_off && (double)since >= resume->every_s * 1e9 &&
            since >= resume->took * (resume->every_s > 0 ? MOST_SHARE : 0);
 }
 
@@ -378,7 +394,7 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
     struct bq_error err = {0};
     uint64_t begun = bq_now();
     int rc = 0;
-    if (resume->every_s < 0 || resume->has_failed)
+    if (resume->every_s < 0 || resume->is_off)
         return;
     checkpoint->of = resume->of;
     name_writer(&checkpoint->writer);
@@ -399,7 +415,7 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
     if (rc < 0) {
         fprintf(stderr, "banquet: no checkpoint can be written, and the run goes on without: %s\n",
                 err.text);
-        resume->has_failed = true;
+        resume->is_off = true;
         return;
     }
     sweep(resume, checkpoint);
@@ -428,9 +444,7 @@ void bq_resume_close(struct bq_resume *resume)
 {
     if (!resume)
         return;
-    if (resume->found)
-        bq_checkpoint_free(resume->found);
-    bq_free(resume->found);
+    forget(resume);
     bq_free(resume->path);
     bq_free(resume);
 }
