@@ -1,38 +1,22 @@
-#include "run/resume.h"
+/* What an earlier run left: finding it, and whether it is this job's. */
+#include "run/resume_internal.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <xxhash.h>
-
 #include "adapters/clock.h"
 #include "adapters/kernel_library.h"
-#include "adapters/whole_file.h"
 #include "base/heap.h"
 #include "base/path.h"
 #include "run/job_shape.h"
 
 #define SUFFIX ".banquet-resume"
 #define MOST_BYTES (UINT64_C(1) << 30) /* of a checkpoint */
-#define MOST_SHARE 20                  /* saving takes at most a 20th of the time */
-
-struct bq_resume {
-    char *path;    /* of the checkpoint */
-    size_t folder; /* length of its folder's part, with the slash */
-    double every_s;
-    struct bq_checkpoint_of of;
-    struct bq_checkpoint *found; /* NULL: none */
-    uint64_t saved_at, took;     /* clock, ns */
-    bool is_saved;
-    bool is_off; /* nothing is saved (any more) */
-};
 
 /* -- names -------------------------------------------------------------------------------- */
 
@@ -52,38 +36,9 @@ static char *path_of(const struct bq_job *job, size_t *folder)
     return path;
 }
 
-static char *beside(const struct bq_resume *resume, const char *name)
-{
-    size_t size = resume->folder + strlen(name) + 1;
-    char *path = bq_alloc(size, 1);
-    if (path)
-        snprintf(path, size, "%.*s%s", (int)resume->folder, resume->path, name);
-    return path;
-}
-
 char *bq_resume_state(const struct bq_resume *resume, size_t step)
 {
-    return beside(resume, resume->found->steps[step].state);
-}
-
-/* Removes states, all or those that a checkpoint does not name. */
-static void sweep(const struct bq_resume *resume, const struct bq_checkpoint *keep)
-{
-    const char *name = resume->path + resume->folder;
-    size_t n = strlen(name);
-    char *folder = beside(resume, ".");
-    DIR *dir = folder ? opendir(folder) : NULL;
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
-        bool is_kept = strncmp(entry->d_name, name, n) != 0 || entry->d_name[n] != '-';
-        for (size_t i = 0; keep && i < keep->n_steps && !is_kept; i++)
-            is_kept = strcmp(entry->d_name, keep->steps[i].state) == 0;
-        if (!is_kept)
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir)
-        closedir(dir);
-    bq_free(folder);
+    return resume_beside(resume, resume->found->steps[step].state);
 }
 
 /* -- who wrote it ------------------------------------------------------------------------- */
@@ -106,7 +61,7 @@ static uint64_t started(uint32_t pid)
     return at ? strtoull(at, NULL, 10) : 0;
 }
 
-static void name_writer(struct bq_checkpoint_writer *writer)
+void resume_name_writer(struct bq_checkpoint_writer *writer)
 {
     *writer = (struct bq_checkpoint_writer){.pid = (uint32_t)getpid()};
     gethostname(writer->host, sizeof writer->host - 1);
@@ -116,7 +71,7 @@ static void name_writer(struct bq_checkpoint_writer *writer)
 static bool is_alive(const struct bq_checkpoint_writer *writer)
 {
     struct bq_checkpoint_writer own;
-    name_writer(&own);
+    resume_name_writer(&own);
     return strcmp(own.host, writer->host) == 0 && own.pid != writer->pid && writer->started != 0 &&
            started(writer->pid) == writer->started;
 }
@@ -157,13 +112,6 @@ static int fail_damaged(const char *path, struct bq_error *err)
     return bq_fail(err, BQ_EXIT_USAGE,
                    "%s: what an earlier run of this job left is damaged; --fresh begins anew",
                    path);
-}
-
-static void hash_bytes(const void *bytes, size_t n, struct bq_hash *hash)
-{
-    XXH128_canonical_t canonical;
-    XXH128_canonicalFromHash(&canonical, XXH3_128bits(bytes, n));
-    memcpy(hash->bytes, canonical.digest, sizeof hash->bytes);
 }
 
 /* Everything is as it was when the checkpoint was written. */
@@ -261,7 +209,7 @@ static int load(struct bq_resume *resume, struct bq_error *err)
     resume->found = bq_alloc(1, sizeof *resume->found);
     int rc = resume->found && n > sizeof hash ? 0 : -1;
     if (rc == 0) {
-        hash_bytes(bytes, n - sizeof hash, &hash);
+        resume_hash(bytes, n - sizeof hash, &hash);
         rc = memcmp(&hash, bytes + n - sizeof hash, sizeof hash) == 0 ? 0 : -1;
     }
     struct bq_reader r = bq_reader(bytes, n > sizeof hash ? n - sizeof hash : 0);
@@ -277,7 +225,7 @@ static int clear(struct bq_resume *resume, const struct bq_job *job, struct bq_e
     if (load(resume, NULL) == 0 && resume->found && is_alive(&resume->found->writer))
         return stand_aside(resume, job, err);
     unlink(resume->path);
-    sweep(resume, NULL);
+    resume_sweep(resume, NULL);
     forget(resume);
     return 0;
 }
@@ -315,129 +263,6 @@ bool bq_resume_has_output(const struct bq_resume *resume, size_t step)
 {
     const struct bq_checkpoint_step *past = resume->found ? &resume->found->steps[step] : NULL;
     return past && past->is_kept && past->out_ns;
-}
-
-/* -- saving ------------------------------------------------------------------------------- */
-
-bool bq_resume_is_due(const struct bq_resume *resume)
-{
-    uint64_t since = bq_now() - resume->saved_at;
-    return resume->every_s >= 0 && !resume->is_off && (double)since >= resume->every_s * 1e9 &&
-           since >= resume->took * (resume->every_s > 0 ? MOST_SHARE : 0);
-}
-
-static int copy_bytes(int from, int to)
-{
-    static const size_t size = 1 << 20;
-    char *buffer = bq_alloc(size, 1);
-    ssize_t got = buffer ? 1 : -1;
-    while (got > 0 && (got = read(from, buffer, size)) > 0) {
-        for (ssize_t put = 0, n; put < got; put += n) {
-            n = write(to, buffer + put, (size_t)(got - put));
-            if (n < 0) {
-                bq_free(buffer);
-                return -1;
-            }
-        }
-    }
-    bq_free(buffer);
-    return got < 0 ? -1 : 0;
-}
-
-/* A raw file to beside the checkpoint, durably. */
-static int copy_state(const struct bq_resume *resume, const char *from,
-                      struct bq_checkpoint_step *step, struct bq_error *err)
-{
-    char *path = beside(resume, step->state);
-    int in = open(from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW), out = -1, rc = -1;
-    if (path && in >= 0) {
-        unlink(path); /* of a run that was killed while it wrote it */
-        out = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    }
-    if (out >= 0 && copy_bytes(in, out) == 0 && bq_hash_fd(out, &step->state_hash) == 0 &&
-        fsync(out) == 0)
-        rc = 0;
-    if (rc < 0)
-        bq_fail(err, BQ_EXIT_FAILED, "%s: %s", path ? path : step->state, strerror(errno));
-    if (in >= 0)
-        close(in);
-    if (out >= 0)
-        close(out);
-    bq_free(path);
-    return rc;
-}
-
-static int write_checkpoint(const struct bq_resume *resume, const struct bq_checkpoint *checkpoint,
-                            struct bq_error *err)
-{
-    size_t size = bq_checkpoint_bytes(checkpoint);
-    unsigned char *bytes = bq_alloc(size, 1);
-    struct bq_writer w = bq_writer(bytes, bytes ? size : 0);
-    struct bq_whole_file file;
-    struct bq_hash hash;
-    if (!bytes)
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    bq_checkpoint_put(&w, checkpoint);
-    hash_bytes(bytes, (size_t)(w.at - bytes), &hash);
-    FILE *f = bq_whole_open(&file, resume->path, err);
-    if (f) {
-        fwrite(bytes, 1, (size_t)(w.at - bytes), f);
-        fwrite(&hash, 1, sizeof hash, f);
-    }
-    bq_free(bytes);
-    return f ? bq_whole_commit(&file, err) : -1;
-}
-
-void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
-                    const char *const states[BQ_MAX_STEPS], bool is_last)
-{
-    struct bq_error err = {0};
-    uint64_t begun = bq_now();
-    int rc = 0;
-    if (resume->every_s < 0 || resume->is_off)
-        return;
-    checkpoint->of = resume->of;
-    name_writer(&checkpoint->writer);
-    for (size_t i = 0; i < checkpoint->n_steps && rc == 0; i++) {
-        struct bq_checkpoint_step *step = &checkpoint->steps[i];
-        if (!states[i])
-            continue;
-        /* The process's own name: what the checkpoint that is there names stays until this one is
-         * written. */
-        snprintf(step->state, sizeof step->state, "%s-%zu-%llx-%x", resume->path + resume->folder,
-                 i, (unsigned long long)begun, checkpoint->writer.pid);
-        rc = copy_state(resume, states[i], step, &err);
-    }
-    if (is_last)
-        checkpoint->writer.started = 0;
-    if (rc == 0)
-        rc = write_checkpoint(resume, checkpoint, &err);
-    if (rc < 0) {
-        fprintf(stderr, "banquet: no checkpoint can be written, and the run goes on without: %s\n",
-                err.text);
-        resume->is_off = true;
-        return;
-    }
-    sweep(resume, checkpoint);
-    resume->is_saved = true;
-    resume->saved_at = bq_now();
-    resume->took = resume->saved_at - begun;
-}
-
-bool bq_resume_is_saved(const struct bq_resume *resume)
-{
-    return resume->is_saved;
-}
-
-/* -- the end ------------------------------------------------------------------------------ */
-
-void bq_resume_finish(struct bq_resume *resume)
-{
-    if (!resume->is_saved)
-        return;
-    unlink(resume->path);
-    sweep(resume, NULL);
-    resume->is_saved = false;
 }
 
 void bq_resume_close(struct bq_resume *resume)
