@@ -72,6 +72,7 @@ static bool run(const char *pipeline)
         atomic_store(&w->items[i].is_free, true);
     w->line = bq_line_create(&config, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(w->line);
+    bq_meter_create(&meter);
     bq_meter_start(&meter, config.epoch);
     for (unsigned chunk = 0; chunk < N; chunk++) {
         struct item *item = find_free(w);
@@ -84,6 +85,7 @@ static bool run(const char *pipeline)
     while (atomic_load(&w->n_written) + atomic_load(&w->n_left) < N)
         usleep(100);
     bq_meter_stop(&meter);
+    bq_meter_destroy(&meter);
     bq_line_destroy(w->line);
     bool is_in_order = true;
     bool is_written[N] = {false};

@@ -23,12 +23,23 @@ static uint64_t queued(const struct bq_meter *meter)
     return sscanf(text, "%llu %llu", &on_core, &in_queue) == 2 ? in_queue : 0;
 }
 
+void bq_meter_create(struct bq_meter *meter)
+{
+    meter->schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
+}
+
+void bq_meter_destroy(struct bq_meter *meter)
+{
+    if (meter->schedstat >= 0)
+        close(meter->schedstat);
+    meter->schedstat = -1;
+}
+
 void bq_meter_start(struct bq_meter *meter, uint64_t epoch)
 {
     bq_track_init(&meter->track);
     meter->epoch = epoch;
     meter->phase = BQ_PHASE_IDLE;
-    meter->schedstat = open("/proc/thread-self/schedstat", O_RDONLY | O_CLOEXEC);
     meter->queued_at = queued(meter);
     meter->since = bq_now();
     meter->cpu_at = bq_now_cpu();
@@ -37,9 +48,6 @@ void bq_meter_start(struct bq_meter *meter, uint64_t epoch)
 void bq_meter_stop(struct bq_meter *meter)
 {
     bq_meter_enter(meter, BQ_PHASE_IDLE);
-    if (meter->schedstat >= 0)
-        close(meter->schedstat);
-    meter->schedstat = -1;
 }
 
 static uint64_t on_clock(const struct bq_meter *meter, uint64_t time)

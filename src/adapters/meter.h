@@ -29,7 +29,11 @@ struct bq_meter {
     int schedstat; /* file descriptor, or -1 */
 };
 
-/* epoch: the clock's value that counts as 0. Called by the thread itself. */
+/* Called by the thread itself, around all that follows. */
+void bq_meter_create(struct bq_meter *meter);
+void bq_meter_destroy(struct bq_meter *meter);
+
+/* epoch: the clock's value that counts as 0. May be started again: the track begins anew. */
 void bq_meter_start(struct bq_meter *meter, uint64_t epoch);
 void bq_meter_stop(struct bq_meter *meter);
 

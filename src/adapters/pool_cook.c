@@ -218,6 +218,7 @@ void *bq_cook_main(void *arg)
     struct bq_cook *cook = arg;
     uint64_t shift = 1;
     bq_affinity_compute();
+    bq_meter_create(&cook->meter);
     do {
         bq_meter_start(&cook->meter, cook->pool->config.epoch);
         if (cook->pool->config.is_team && cook->index > 0)
@@ -226,6 +227,7 @@ void *bq_cook_main(void *arg)
             serve(cook);
         bq_meter_stop(&cook->meter);
     } while (has_another(cook, shift++));
+    bq_meter_destroy(&cook->meter);
     return NULL;
 }
 

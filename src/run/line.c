@@ -159,6 +159,7 @@ static void *work(void *arg)
     const int stage = (int)w->stage - (BQ_LINE_READ + 1);
     struct bq_on_line *chunk;
     bq_affinity_compute();
+    bq_meter_create(&w->meter);
     bq_meter_start(&w->meter, line->config.epoch);
     while ((chunk = take(&line->queues[stage], &w->meter))) {
         w->n_chunks++;
@@ -167,6 +168,7 @@ static void *work(void *arg)
             put(&line->queues[stage + 1], &w->meter, chunk);
     }
     bq_meter_stop(&w->meter);
+    bq_meter_destroy(&w->meter);
     return NULL;
 }
 
