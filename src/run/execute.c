@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "adapters/clock.h"
+#include "adapters/transport.h"
 #include "base/heap.h"
 #include "core/number.h"
 #include "run/execute_internal.h"
@@ -251,6 +252,16 @@ static enum bq_unit_answer execute_chunk(struct bq_executor *x, struct bench *be
 }
 
 /* -- stages of a pipeline ----------------------------------------------------------------- */
+
+void bq_drop_on_line(struct bench *bench)
+{
+    void *payload = bench->is_on_line ? bench->unit.payload : NULL;
+    bench->is_on_line = false;
+    if (payload && bench->answer == BQ_UNIT_FAILED)
+        bq_free(payload);
+    else if (payload)
+        ((struct bq_parcel *)payload)->release(payload);
+}
 
 /* Off the line: the cook that read it takes it from here. */
 static bool leave(struct bq_executor *x, struct bench *bench, enum bq_unit_answer answer)

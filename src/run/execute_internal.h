@@ -48,4 +48,7 @@ bool bq_execute_stage(void *executor, enum bq_line_stage stage, unsigned worker,
  * back what it keeps for it. Once, however often this is called. */
 void bq_abandon(struct bq_executor *executor, struct bench *bench);
 
+/* execute.c. The line has stopped, and no cook comes for what it made of this chunk. */
+void bq_drop_on_line(struct bench *bench);
+
 #endif

@@ -320,8 +320,10 @@ void bq_executor_stop(struct bq_executor *x)
 
 void bq_executor_abandon(struct bq_executor *x)
 {
-    for (unsigned i = 0; i < x->n_benches; i++)
+    for (unsigned i = 0; i < x->n_benches; i++) {
         bq_abandon(x, &x->benches[i]);
+        bq_drop_on_line(&x->benches[i]);
+    }
     if (x->outlet)
         bq_outlet_abandon(x->outlet);
 }
