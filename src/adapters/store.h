@@ -60,6 +60,9 @@ enum bq_fetch bq_input_fetch(struct bq_input *input, const struct bq_box *block,
 bool bq_input_reads(const struct bq_input *input, const char *path);
 bool bq_input_reads_in(const struct bq_input *input, const char *folder);
 
+/* Sizes and times of these files, added up. */
+void bq_input_stamp(const struct bq_input *input, uint64_t *size, uint64_t *time_ns);
+
 /* What tells this file from another with the same name on another machine: its size, its time and
  * samples of its contents, hashed. */
 int bq_input_identity(const struct bq_input *input, uint64_t identity[2], struct bq_error *err);

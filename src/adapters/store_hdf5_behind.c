@@ -49,8 +49,8 @@ static int add_file(struct bq_input *input, const char *name)
     size_t n = bq_path_folder(name);
     snprintf(parent, sizeof parent, "%.*s", n ? (int)n : 1, n ? name : ".");
     (void)!stat(parent, &folder);
-    input->files[input->n_files++] =
-        (struct store_file){st.st_dev, st.st_ino, folder.st_dev, folder.st_ino};
+    input->files[input->n_files++] = (struct store_file){
+        st.st_dev, st.st_ino, folder.st_dev, folder.st_ino, (uint64_t)st.st_size, store_mtime(&st)};
     return 0;
 }
 
@@ -67,6 +67,15 @@ static int add_file_of(struct bq_input *input, hid_t object)
     char name[MAX_NAME];
     name_of(object, name, sizeof name);
     return add_file(input, name);
+}
+
+void bq_input_stamp(const struct bq_input *input, uint64_t *size, uint64_t *time_ns)
+{
+    *size = *time_ns = 0;
+    for (size_t i = 0; i < input->n_files; i++) {
+        *size += input->files[i].size;
+        *time_ns += input->files[i].mtime_ns;
+    }
 }
 
 bool bq_input_reads(const struct bq_input *input, const char *path)

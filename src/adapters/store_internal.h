@@ -40,6 +40,7 @@ struct store_file {
     ino_t inode;
     dev_t folder_device;
     ino_t folder_inode;
+    uint64_t size, mtime_ns;
 };
 
 struct bq_input {
@@ -263,9 +264,6 @@ bool store_has_shards(const char *file);
 void store_remove_shards(const char *file);
 
 /* -- store_work.c: wants no lock ---------------------------------------------------------- */
-
-/* The mode bits that new files of this process lack. */
-mode_t store_umask(void);
 
 int store_work_check(const char *name, bool force, const struct bq_input *not_this,
                      struct bq_error *err);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "adapters/store_internal.h"
+#include "adapters/whole_file.h"
 #include "base/heap.h"
 #include "base/path.h"
 
@@ -107,7 +108,7 @@ static void remove_folder(const char *folder, bool only_shards)
 int bq_shards_publish(struct bq_shards *shards, struct bq_error *err)
 {
     struct stat st;
-    if (chmod(shards->work, 0777 & ~store_umask()) != 0)
+    if (chmod(shards->work, 0777 & ~bq_umask()) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", shards->name,
                        strerror(errno));
     if (shards->force && lstat(shards->name, &st) == 0) {

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "adapters/whole_file.h"
 #include "base/heap.h"
 #include "base/path.h"
 
@@ -89,25 +90,6 @@ int store_work_create(struct store_work *work, const char *name, bool force, str
     return 0;
 }
 
-/* The mode bits that new files of this process lack. Where /proc does not say, umask has to be set
- * to be read; another thread that makes a file at that instant makes it private. */
-mode_t store_umask(void)
-{
-    unsigned mask = 0;
-    bool is_known = false;
-    char line[128];
-    FILE *status = fopen("/proc/self/status", "re");
-    while (status && !is_known && fgets(line, sizeof line, status))
-        is_known = sscanf(line, "Umask: %o", &mask) == 1;
-    if (status)
-        fclose(status);
-    if (is_known)
-        return (mode_t)mask;
-    mode_t old = umask(077);
-    umask(old);
-    return old;
-}
-
 /* 0, or -1 with errno; EEXIST when the new name is taken. */
 static int rename_to_free_name(const char *from, const char *to)
 {
@@ -155,7 +137,7 @@ int store_work_publish(struct store_work *work, struct bq_error *err)
     /* What is replaced keeps its owner, where that may be given, and its mode. */
     if (is_replacing && geteuid() == 0 && fchown(work->fd, old.st_uid, old.st_gid) != 0)
         is_replacing = false;
-    mode_t mode = is_replacing ? old.st_mode & 0777 : 0666 & ~store_umask();
+    mode_t mode = is_replacing ? old.st_mode & 0777 : 0666 & ~bq_umask();
     if (fchmod(work->fd, mode) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", work->name,
                        strerror(errno));

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -57,16 +58,30 @@ FILE *bq_whole_open(struct bq_whole_file *file, const char *path, struct bq_erro
     return file->f;
 }
 
-/* mkstemp's 0600 is for the time of writing. Reading the umask means setting it for an instant;
- * reports and pictures are written when the cooks are gone, so nobody makes a file meanwhile. */
+/* Where /proc does not say, umask has to be set to be read; another thread that makes a file at
+ * that instant makes it private. */
+mode_t bq_umask(void)
+{
+    unsigned mask = 0;
+    bool is_known = false;
+    char line[128];
+    FILE *status = fopen("/proc/self/status", "re");
+    while (status && !is_known && fgets(line, sizeof line, status))
+        is_known = sscanf(line, "Umask: %o", &mask) == 1;
+    if (status)
+        fclose(status);
+    if (is_known)
+        return (mode_t)mask;
+    mode_t old = umask(077);
+    umask(old);
+    return old;
+}
+
+/* mkstemp's 0600 is for the time of writing. */
 static mode_t final_mode(const char *path)
 {
     struct stat is;
-    if (stat(path, &is) == 0)
-        return is.st_mode & 0777;
-    mode_t mask = umask(077);
-    umask(mask);
-    return 0666 & ~mask;
+    return stat(path, &is) == 0 ? is.st_mode & 0777 : 0666 & ~bq_umask();
 }
 
 int bq_whole_commit(struct bq_whole_file *file, struct bq_error *err)

@@ -11,6 +11,7 @@
 #define BQ_ADAPTERS_WHOLE_FILE_H
 
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 
@@ -26,5 +27,8 @@ FILE *bq_whole_open(struct bq_whole_file *file, const char *path, struct bq_erro
  */
 int bq_whole_commit(struct bq_whole_file *file, struct bq_error *err);
 void bq_whole_discard(struct bq_whole_file *file);
+
+/* The mode bits that new files of this process lack. */
+mode_t bq_umask(void);
 
 #endif

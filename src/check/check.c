@@ -93,8 +93,11 @@ static void *work(void *arg)
     const struct sample *s = w->sample;
     pthread_barrier_wait(w->start);
     for (size_t turn = 0; turn < THREAD_TURNS; turn++) {
-        for (size_t i = 0; i < s->n; i++)
+        for (size_t i = 0; i < s->n; i++) {
+
             compare(s, (i + w->first) % s->n, garbage[1 + turn % 2], 1, REENTRANT);
+            note_progress();
+        }
     }
     return NULL;
 }

@@ -8,7 +8,7 @@
 
 /* -- what present says -------------------------------------------------------------------- */
 
-enum { MOST_NAMES = 64 }; /* run/outcome.c */
+enum { MOST_NAMES = 64 }; /* core/report.h: BQ_MAX_RESULTS */
 
 struct line {
     char name[96];

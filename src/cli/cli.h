@@ -46,7 +46,7 @@ extern const struct argp bq_job_argp;
 /* Options of what is executed: --json, --force, ... A child parser likewise. */
 struct bq_exec_options {
     const char *json;
-    bool force, is_quiet, is_fresh;
+    bool force, is_quiet, is_resumable, is_fresh;
     double checkpoint_s; /* below 0: never */
     uint32_t max_kitchens, at_once;
     bool is_bound;

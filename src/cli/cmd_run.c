@@ -21,6 +21,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &r->job;
         state->child_inputs[1] = &r->exec;
+        r->exec.is_resumable = true;
         break;
     case ARGP_KEY_ARG:
         if (r->path)
@@ -54,9 +55,10 @@ static int check(struct run *r)
     struct bq_job *job = read_job(r, &err);
     const struct bq_resume_options options = {.version = BANQUET_VERSION,
                                               .is_fresh = r->exec.is_fresh};
-    struct bq_resume *resume = job ? bq_resume_open(job, &options, &err) : NULL;
+    bool has_parts = job && (job->n_steps > 1 || job->n_loops > 0);
+    struct bq_resume *resume = has_parts ? bq_resume_open(job, &options, &err) : NULL;
     int code = 0;
-    if (!resume || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
+    if (!job || (has_parts && !resume) || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
         bq_resolve_check(job, r->exec.force, resume, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)

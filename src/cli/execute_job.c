@@ -21,6 +21,18 @@ struct showing {
     struct bq_json_steps *steps; /* NULL: no --json, or a job of one step */
 };
 
+static void say_given_up(const struct bq_report *report)
+{
+    uint64_t all = report->n_chunks * (report->n_rounds ? report->n_rounds : 1);
+    char of[40] = "";
+    if (all) /* not of a step that an earlier run did */
+        snprintf(of, sizeof of, " of %llu", (unsigned long long)all);
+    bool is_one = report->n_given_up_total == 1 && !all;
+    fprintf(stderr, "banquet: %llu%s chunk%s given up; chunk %llu: %s\n",
+            (unsigned long long)report->n_given_up_total, of, is_one ? " was" : "s were",
+            (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
+}
+
 static int show(void *context, struct bq_report *report, struct bq_error *err)
 {
     const struct showing *showing = context;
@@ -29,10 +41,7 @@ static int show(void *context, struct bq_report *report, struct bq_error *err)
     if (!to_stdout)
         bq_report_text(report, put, NULL);
     if (report->n_given_up_total)
-        fprintf(stderr, "banquet: %llu of %llu chunks were given up; chunk %llu: %s\n",
-                (unsigned long long)report->n_given_up_total,
-                (unsigned long long)report->n_chunks * (report->n_rounds ? report->n_rounds : 1),
-                (unsigned long long)report->given_up[0].chunk, report->given_up[0].why);
+        say_given_up(report);
     if (report->is_short)
         fprintf(stderr, "banquet: step '%s': the loop ended before its condition was true: %s\n",
                 report->step, report->loop);
@@ -65,6 +74,7 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .max_kitchens = options->max_kitchens,
                                        .at_once = options->at_once,
                                        .force = options->force,
+                                       .is_resumable = options->is_resumable,
                                        .is_fresh = options->is_fresh,
                                        .checkpoint_s = options->checkpoint_s,
                                        /* Alone, the system moves threads better than we can. */

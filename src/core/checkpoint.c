@@ -5,9 +5,7 @@
 #include "base/heap.h"
 #include "core/number.h"
 
-static const char magic[8] = "bqcheck1";
-
-enum { MOST_RESULTS = 64, MOST_SERIES = BQ_MAX_ACC / 8 };
+static const char magic[8] = "bqcheck2";
 
 void bq_checkpoint_step_free(struct bq_checkpoint_step *step)
 {
@@ -62,11 +60,11 @@ static void put_result(struct bq_writer *w, const struct bq_result *result)
 static void put_step(struct bq_writer *w, const struct bq_checkpoint_step *step)
 {
     bq_put_u8(w, (uint8_t)(step->is_kept | step->is_done << 1));
+    bq_put_u64(w, step->out_size);
+    bq_put_u64(w, step->out_ns);
     if (!step->is_kept)
         return;
     bq_put_text(w, step->digest);
-    bq_put_u64(w, step->out_size);
-    bq_put_u64(w, step->out_ns);
     bq_put_u32(w, (uint32_t)step->n_results);
     for (size_t r = 0; r < step->n_results; r++)
         put_result(w, &step->results[r]);
@@ -95,9 +93,6 @@ void bq_checkpoint_put(struct bq_writer *w, const struct bq_checkpoint *c)
     bq_put_bytes(w, c->of.job.bytes, sizeof c->of.job.bytes);
     bq_put_bytes(w, c->of.kernels.bytes, sizeof c->of.kernels.bytes);
     bq_put_bytes(w, c->of.inputs.bytes, sizeof c->of.inputs.bytes);
-    bq_put_text(w, c->writer.host);
-    bq_put_u32(w, c->writer.pid);
-    bq_put_u64(w, c->writer.started);
     bq_put_u32(w, (uint32_t)c->n_steps);
     for (size_t i = 0; i < c->n_steps; i++) {
         bq_put_u64(w, c->round[i]);
@@ -117,7 +112,7 @@ static int get_result(struct bq_reader *r, struct bq_result *result)
     result->real = bq_get_real(r);
     uint64_t n = bq_get_u64(r);
     bool is_series = kind == BQ_RESULT_SERIES || kind == BQ_RESULT_REALS;
-    if (r->is_bad || kind > BQ_RESULT_REALS || n > (is_series ? MOST_SERIES : 0) ||
+    if (r->is_bad || kind > BQ_RESULT_REALS || (n && !is_series) ||
         n > (size_t)(r->end - r->at) / 8)
         return -1;
     result->kind = (enum bq_result_kind)kind;
@@ -141,7 +136,7 @@ static int get_result(struct bq_reader *r, struct bq_result *result)
 static int get_results(struct bq_reader *r, struct bq_checkpoint_step *step)
 {
     uint32_t n = bq_get_u32(r);
-    if (r->is_bad || n > MOST_RESULTS)
+    if (r->is_bad || n > BQ_MAX_RESULTS)
         return -1;
     step->results = bq_alloc((size_t)n + 1, sizeof *step->results);
     for (uint32_t i = 0; step->results && i < n; i++) {
@@ -205,13 +200,13 @@ static int get_step(struct bq_reader *r, size_t n_steps, struct bq_checkpoint_st
     step->is_kept = flags & 1;
     step->is_done = (flags & 2) != 0;
     step->like = -1;
+    step->out_size = bq_get_u64(r);
+    step->out_ns = bq_get_u64(r);
     if (r->is_bad || flags > 3 || flags == 2)
         return -1;
     if (!step->is_kept)
         return 0;
     bq_get_text(r, step->digest, sizeof step->digest);
-    step->out_size = bq_get_u64(r);
-    step->out_ns = bq_get_u64(r);
     if (get_results(r, step) < 0 || get_given_up(r, step) < 0)
         return -1;
     bq_get_text(r, step->state, sizeof step->state);
@@ -232,9 +227,6 @@ int bq_checkpoint_get(struct bq_reader *r, struct bq_checkpoint *c)
     memcpy(c->of.job.bytes, hashes[0], sizeof c->of.job.bytes);
     memcpy(c->of.kernels.bytes, hashes[1], sizeof c->of.kernels.bytes);
     memcpy(c->of.inputs.bytes, hashes[2], sizeof c->of.inputs.bytes);
-    bq_get_text(r, c->writer.host, sizeof c->writer.host);
-    c->writer.pid = bq_get_u32(r);
-    c->writer.started = bq_get_u64(r);
     uint32_t n = bq_get_u32(r);
     if (r->is_bad || n > BQ_MAX_STEPS)
         return -1;

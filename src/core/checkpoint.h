@@ -19,19 +19,12 @@ struct bq_checkpoint_of {
     struct bq_hash inputs;  /* their sizes and times */
 };
 
-/* The process that wrote it: if it still runs, the job is under way. */
-struct bq_checkpoint_writer {
-    char host[64];
-    uint32_t pid;
-    uint64_t started; /* by the system's count, as another process may get the pid */
-};
-
 /* A step that is done, or one of a loop that has finished rounds. */
 struct bq_checkpoint_step {
-    bool is_kept;              /* all of this is set */
+    uint64_t out_size, out_ns; /* of its output under its own name, made by the run; 0: not yet */
+    bool is_kept;              /* what follows is set */
     bool is_done;              /* else its loop is not over */
     char digest[40];           /* of its report */
-    uint64_t out_size, out_ns; /* of its output under its own name; 0: it is not there */
     size_t n_results;          /* owned */
     struct bq_result *results;
     uint64_t n_given_up_total;
@@ -45,7 +38,6 @@ struct bq_checkpoint_step {
 
 struct bq_checkpoint {
     struct bq_checkpoint_of of;
-    struct bq_checkpoint_writer writer;
     size_t n_steps;
     struct bq_checkpoint_step steps[BQ_MAX_STEPS];
     /* Of the loop whose first step it is: rounds that are finished, and whether that were all. */

@@ -88,9 +88,8 @@ static int name_until(struct bq_job *job, struct bq_loop *loop, struct bq_error 
     snprintf(who, sizeof who, "loop '%s'", loop->name);
     if (!loop->repeat) {
         bq_fail(err, BQ_EXIT_USAGE,
-                "%s has `until` and no limit; give `repeat`, the most rounds that it may take",
-                who);
-        return at_line(job, until->line, err);
+                "%s has no limit; give `repeat`, the most rounds that it may take", who);
+        return at_line(job, until->line ? until->line : loop->line, err);
     }
     if (!until->is_given)
         return 0;

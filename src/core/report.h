@@ -48,7 +48,8 @@ struct bq_result {
     size_t n_series;  /* numbers of either */
 };
 
-#define BQ_MAX_NAMED 100 /* chunks that were given up; more are counted */
+#define BQ_MAX_RESULTS 64 /* of a step */
+#define BQ_MAX_NAMED 100  /* chunks that were given up; more are counted */
 
 struct bq_given_up {
     uint64_t chunk;

@@ -7,9 +7,9 @@
  * type, and 0 .. 1 of floats. In units of the input, whose type the output has.
  *
  * Computed in double: t^gamma as exp(gamma log t) (elementary.h), with a relative error of at most
- * about (2 + |gamma log t|) 2^-53; t below 2^-1022 counts as 0; gamma 1 only clamps. 8 and 16 bits
- * are looked up in a table of these. Rounded and clamped as numbers.h says. A NaN becomes the
- * positive quiet one, infinities the ends of the range.
+ * about (2 + |gamma log t|) 2^-53; t below 2^-1022 counts as 0; gamma 1 only clamps, but for
+ * rounding. 8 and 16 bits are looked up in a table of these. Rounded and clamped as numbers.h says.
+ * A NaN becomes the positive quiet one, infinities the ends of the range.
  */
 #include "clones.h"
 #include "elementary.h"

@@ -1,19 +1,52 @@
 #include "run/job_shape.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include <xxhash.h>
 
+#include "adapters/store.h"
+#include "base/path.h"
 #include "core/graph.h"
+#include "core/recipe.h"
+
+static uint64_t time_of(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+}
+
+/* The files of kitchens that the dataset joins: in any order. */
+static void add_shards(const char *path, uint64_t *size, uint64_t *time_ns)
+{
+    char folder[BQ_MAX_PATH + 4];
+    struct dirent *entry;
+    struct stat st;
+    snprintf(folder, sizeof folder, "%.1023s.d", path);
+    DIR *dir = opendir(folder);
+    while (dir && (entry = readdir(dir))) {
+        if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(st.st_mode))
+            continue;
+        *size += (uint64_t)st.st_size;
+        *time_ns += time_of(&st);
+    }
+    if (dir)
+        closedir(dir);
+}
 
 void bq_file_stamp(const char *path, uint64_t *size, uint64_t *time_ns)
 {
     struct stat st;
-    bool is_there = stat(path, &st) == 0;
-    *size = is_there ? (uint64_t)st.st_size : 0;
-    *time_ns =
-        is_there ? (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec : 0;
+    *size = *time_ns = 0;
+    if (stat(path, &st) != 0)
+        return;
+    *size = (uint64_t)st.st_size;
+    *time_ns = time_of(&st);
+    add_shards(path, size, time_ns);
 }
 
 static void add(XXH3_state_t *h, const void *bytes, size_t n)
@@ -30,6 +63,26 @@ static void add_text(XXH3_state_t *h, const char *text)
 {
     add_number(h, text ? strlen(text) : UINT64_MAX);
     add(h, text ? text : "", text ? strlen(text) : 0);
+}
+
+/* Whatever way it is named from here. */
+static void add_path(XXH3_state_t *h, const char *path)
+{
+    char folder[BQ_MAX_PATH];
+    size_t n = path ? bq_path_folder(path) : 0;
+    char *whole = path ? realpath(path, NULL) : NULL;
+    if (path && !whole && n < sizeof folder) { /* it is not there yet */
+        snprintf(folder, sizeof folder, "%.*s", n ? (int)n : 1, n ? path : ".");
+        whole = realpath(folder, NULL);
+        add_text(h, whole);
+        add_text(h, path + n);
+    } else {
+        n = whole ? bq_path_folder(whole) : 0;
+        snprintf(folder, sizeof folder, "%.*s", n > 1 ? (int)n - 1 : (int)n, whole ? whole : "");
+        add_text(h, whole ? folder : NULL);
+        add_text(h, whole ? whole + n : path);
+    }
+    free(whole);
 }
 
 static void add_real(XXH3_state_t *h, double real)
@@ -60,9 +113,9 @@ static void add_step(XXH3_state_t *h, const struct bq_step *step)
     add_text(h, step->name);
     add_text(h, step->kernel->name);
     add_params(h, step);
-    add_text(h, step->input.file);
+    add_path(h, step->input.file);
     add_text(h, step->input.dataset);
-    add_text(h, step->output.file);
+    add_path(h, step->output.file);
     add_text(h, step->output.dataset);
     add_number(h, step->n_uses);
     for (size_t u = 0; u < step->n_uses; u++) {
@@ -106,6 +159,33 @@ static void finish(XXH3_state_t *h, struct bq_hash *hash)
     XXH3_128bits_reset(h);
 }
 
+/* All files that a dataset is read from: behind links, virtual ones and raw ones, too. */
+static void add_input(XXH3_state_t *h, const struct bq_place *place)
+{
+    uint64_t size, time_ns;
+    struct bq_input *input = bq_input_open(place->file, place->dataset, NULL);
+    if (input)
+        bq_input_stamp(input, &size, &time_ns);
+    else
+        bq_file_stamp(place->file, &size, &time_ns);
+    bq_input_close(input);
+    add_number(h, size);
+    add_number(h, time_ns);
+}
+
+/* A text may be the name of a file that the kernel reads. */
+static void add_files(XXH3_state_t *h, const struct bq_step *step)
+{
+    for (size_t p = 0; p < step->kernel->n_params; p++) {
+        uint64_t size, time_ns;
+        if (step->kernel->params[p].kind != BQ_TEXT)
+            continue;
+        bq_file_stamp(step->params[p].text, &size, &time_ns);
+        add_number(h, size);
+        add_number(h, time_ns);
+    }
+}
+
 int bq_job_shape(const struct bq_job *job, const char *version, struct bq_checkpoint_of *of,
                  struct bq_error *err)
 {
@@ -127,12 +207,9 @@ int bq_job_shape(const struct bq_job *job, const char *version, struct bq_checkp
     }
     finish(h, &of->kernels);
     for (size_t i = 0; i < job->n_steps; i++) {
-        uint64_t size, time_ns;
-        if (!job->steps[i].input.file || bq_graph_maker(job, i) >= 0)
-            continue;
-        bq_file_stamp(job->steps[i].input.file, &size, &time_ns);
-        add_number(h, size);
-        add_number(h, time_ns);
+        if (job->steps[i].input.file && bq_graph_maker(job, i) < 0)
+            add_input(h, &job->steps[i].input);
+        add_files(h, &job->steps[i]);
     }
     finish(h, &of->inputs);
     XXH3_freeState(h);

@@ -10,7 +10,8 @@
 int bq_job_shape(const struct bq_job *job, const char *version, struct bq_checkpoint_of *of,
                  struct bq_error *err);
 
-/* Size and time of a file; both 0 when there is none. */
+/* Size and time of a file, and of those in the folder FILE.d that belongs to it, added up; both 0
+ * when there is none. */
 void bq_file_stamp(const char *path, uint64_t *size, uint64_t *time_ns);
 
 #endif

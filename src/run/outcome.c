@@ -7,7 +7,6 @@
 
 #include "base/heap.h"
 
-#define MAX_RESULTS 64
 #define NAMED_CHUNKS 20 /* of those given up, in the output's attribute */
 
 struct gathering {
@@ -18,7 +17,7 @@ struct gathering {
 
 static struct bq_result *add(struct gathering *g, const char *name, enum bq_result_kind kind)
 {
-    if (g->report->n_results == MAX_RESULTS) {
+    if (g->report->n_results == BQ_MAX_RESULTS) {
         g->is_bad = true;
         return NULL;
     }
@@ -116,7 +115,7 @@ static int present(struct bq_report *report, const struct bq_merge *merge,
                                    .negative = add_negative,
                                    .reals = add_reals},
                           .report = report};
-    report->results = bq_alloc(MAX_RESULTS, sizeof *report->results);
+    report->results = bq_alloc(BQ_MAX_RESULTS, sizeof *report->results);
     if (!report->results)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     if (recipe->acc_size && merge->kernel->present)
@@ -124,7 +123,7 @@ static int present(struct bq_report *report, const struct bq_merge *merge,
                                &g.sink);
     return g.is_bad ? bq_fail(err, BQ_EXIT_FAILED,
                               "kernel '%s' presents more than %d results, or memory is out",
-                              recipe->kernel, MAX_RESULTS)
+                              recipe->kernel, BQ_MAX_RESULTS)
                     : 0;
 }
 
@@ -192,6 +191,17 @@ static void name_given_up(const struct bq_report *report, const struct bq_plan *
         snprintf(text + w, size - w, ", ...");
 }
 
+/* And what rounds before gave up, of which this one was made. */
+static void name_earlier(const struct bq_report *earlier, char *text, size_t size)
+{
+    size_t n = strlen(text);
+    bool is_one = earlier->n_given_up_total == 1;
+    snprintf(text + n, size - n, "%s%llu chunk%s given up on the way: %llu, %s%s", n ? "; " : "",
+             (unsigned long long)earlier->n_given_up_total, is_one ? " was" : "s were",
+             (unsigned long long)earlier->given_up[0].chunk, earlier->given_up[0].why,
+             is_one ? "" : ", ...");
+}
+
 int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
                     const struct bq_report *earlier, const struct bq_plan *plan,
                     struct bq_error *err)
@@ -203,19 +213,10 @@ int bq_outcome_note(struct bq_output *output, const struct bq_report *report,
         bq_output_note(output, "banquet_version", report->version, err) < 0 ||
         bq_output_note(output, "banquet_digest", report->digest, err) < 0)
         return -1;
-    if (report->n_given_up_total) {
-        char text[20 * 240 + 120];
-        name_given_up(report, plan, text, sizeof text);
-        return bq_output_note(output, "banquet_incomplete", text, err);
-    }
-    if (earlier && earlier->n_given_up_total) {
-        char text[400];
-        bool is_one = earlier->n_given_up_total == 1;
-        snprintf(text, sizeof text, "%llu chunk%s given up on the way: %llu, %s%s",
-                 (unsigned long long)earlier->n_given_up_total, is_one ? " was" : "s were",
-                 (unsigned long long)earlier->given_up[0].chunk, earlier->given_up[0].why,
-                 is_one ? "" : ", ...");
-        return bq_output_note(output, "banquet_incomplete", text, err);
-    }
-    return 0;
+    char text[20 * 240 + 600] = "";
+    if (report->n_given_up_total)
+        name_given_up(report, plan, text, sizeof text - 500);
+    if (earlier && earlier->n_given_up_total)
+        name_earlier(earlier, text, sizeof text);
+    return text[0] ? bq_output_note(output, "banquet_incomplete", text, err) : 0;
 }

@@ -55,6 +55,13 @@ int recall_note(struct steps *s, const struct node *node, struct bq_error *err)
     return 0;
 }
 
+void recall_published(struct steps *s, size_t i)
+{
+    struct past *past = &s->past[i];
+    bq_file_stamp(s->job->steps[i].output.file, &past->out_size, &past->out_ns);
+    s->has_published = true;
+}
+
 /* -- saving ------------------------------------------------------------------------------- */
 
 /* Whether somebody needs the output that step i hands over: the next round, who brings it to its
@@ -76,44 +83,60 @@ static bool is_needed(const struct steps *s, size_t i, uint64_t over)
     return false;
 }
 
-/* A step that is over. One that handed over what somebody still needs is done again: that is in no
- * file that stays. */
-static void add_over(const struct steps *s, size_t i, uint64_t over, struct bq_checkpoint *c)
+/* One that handed over what somebody still needs is done again: that is in no file that stays. */
+static bool is_lost(const struct steps *s, const struct node *node, uint64_t over)
 {
-    struct bq_checkpoint_step *step = &c->steps[i];
-    const char *output = s->job->steps[i].output.file;
-    if (!output && s->past[i].state && is_needed(s, i, over))
-        return;
-    *step = s->past[i].step;
-    step->is_done = step->is_kept;
-    if (output)
-        bq_file_stamp(output, &step->out_size, &step->out_ns);
+    for (size_t k = 0; k < node->n; k++) {
+        size_t i = node->order[k];
+        if (!s->job->steps[i].output.file && s->past[i].state && is_needed(s, i, over))
+            return true;
+    }
+    return false;
 }
 
-static void add_loop(const struct steps *s, const struct node *node, uint64_t over,
-                     struct bq_checkpoint *c, const char *states[BQ_MAX_STEPS])
+static void add_rounds(const struct node *node, struct bq_checkpoint *c)
 {
     size_t first = node->loop->first;
-    if (!s->past[*node->order].step.is_kept)
-        return; /* no round is finished */
     c->round[first] = node->round;
     c->spent_ns[first] = node->spent;
     c->end[first] = !node->has_ended ? BQ_LOOP_GOES_ON
                     : node->is_short ? BQ_LOOP_ENDED_SHORT
                                      : BQ_LOOP_ENDED;
+}
+
+static void add_over(const struct steps *s, const struct node *node, uint64_t over,
+                     struct bq_checkpoint *c)
+{
+    if (is_lost(s, node, over))
+        return;
+    if (node->loop)
+        add_rounds(node, c);
     for (size_t k = 0; k < node->n; k++) {
-        size_t i = node->order[k];
-        const char *output = s->job->steps[i].output.file;
-        bool is_published = output && node->has_ended && !s->kept[i].name[0];
-        c->steps[i] = s->past[i].step;
-        if (is_published)
-            bq_file_stamp(output, &c->steps[i].out_size, &c->steps[i].out_ns);
-        else if (s->past[i].state && is_needed(s, i, over))
-            states[i] = s->past[i].state;
+        c->steps[node->order[k]] = s->past[node->order[k]].step;
+        c->steps[node->order[k]].is_done = true;
+        c->steps[node->order[k]].state[0] = 0;
     }
 }
 
-void recall_save(struct steps *s, bool is_last)
+static void add_loop(const struct steps *s, const struct node *node, uint64_t over,
+                     struct bq_checkpoint *c, const char *states[BQ_MAX_STEPS])
+{
+    if (!s->past[*node->order].step.is_kept)
+        return; /* no round is finished */
+    add_rounds(node, c);
+    for (size_t k = 0; k < node->n; k++) {
+        size_t i = node->order[k];
+        const struct past *past = &s->past[i];
+        bool is_published = node->has_ended && past->out_ns;
+        c->steps[i] = past->step;
+        if (is_published || !past->state || !is_needed(s, i, over))
+            c->steps[i].state[0] = 0;
+        else if (!past->step.state[0]) /* else it lies beside the checkpoint already */
+            states[i] = past->state;
+    }
+}
+
+void recall_save(struct steps *s)
 {
     const char *states[BQ_MAX_STEPS] = {NULL};
     struct bq_checkpoint *c = bq_alloc(1, sizeof *c); /* what it points to is ours */
@@ -123,18 +146,29 @@ void recall_save(struct steps *s, bool is_last)
     c->n_steps = s->job->n_steps;
     for (size_t n = 0; n < s->n_nodes; n++)
         over |= s->nodes[n].state == OVER ? s->nodes[n].members : 0;
-    bool is_any = false;
     for (size_t n = 0; n < s->n_nodes; n++) {
         const struct node *node = &s->nodes[n];
-        if (node->state != OVER && node->loop)
+        if (node->state == OVER)
+            add_over(s, node, over, c);
+        else if (node->loop)
             add_loop(s, node, over, c, states);
-        for (size_t k = 0; node->state == OVER && k < node->n; k++)
-            add_over(s, node->order[k], over, c);
-        for (size_t k = 0; k < node->n; k++)
-            is_any |= c->steps[node->order[k]].is_kept;
     }
+    bool is_any = false;
+    for (size_t i = 0; i < c->n_steps; i++) {
+        c->steps[i].out_size = s->past[i].out_size;
+        c->steps[i].out_ns = s->past[i].out_ns;
+        is_any = is_any || c->steps[i].is_kept || c->steps[i].out_ns;
+    }
+    s->has_published = false;
     if (is_any)
-        s->driver->save(s->driver->run_context, c, states, is_last);
+        s->driver->save(s->driver->run_context, c, states);
+    for (size_t i = 0; is_any && i < c->n_steps; i++) {
+        if (!states[i] || !c->steps[i].state[0])
+            continue;
+        struct bq_checkpoint_step *step = &s->past[i].step; /* not to be copied again */
+        memcpy(step->state, c->steps[i].state, sizeof step->state);
+        step->state_hash = c->steps[i].state_hash;
+    }
     bq_free(c);
 }
 
@@ -185,7 +219,29 @@ static int keep(struct steps *s, size_t i, const struct bq_report *report, struc
     return rc < 0 ? -1 : bq_keep_results(kept, report, err);
 }
 
-/* 1: nothing of it is known. */
+/* Whether a loop of an earlier run has nothing more to do: more rounds may be wanted now. */
+static bool has_ended(const struct steps *s, const struct node *node)
+{
+    const struct bq_checkpoint *past = s->driver->past;
+    size_t first = node->loop->first;
+    bool was_true = past->end[first] == BQ_LOOP_ENDED && node->loop->until.is_given;
+    return was_true || past->round[first] >= node->loop->repeat;
+}
+
+static void recall_rounds(struct steps *s, struct node *node)
+{
+    const struct bq_checkpoint *past = s->driver->past;
+    size_t first = node->loop->first;
+    node->round = node->earlier = past->round[first];
+    node->spent = past->spent_ns[first];
+    node->has_ended = has_ended(s, node);
+    node->is_short =
+        node->has_ended && node->loop->until.is_given && past->end[first] != BQ_LOOP_ENDED;
+    s->is_short |= node->is_short;
+}
+
+/* 1: nothing of it is known, or a loop that was over shall have more rounds, whose beginning is not
+ * there any more: it begins anew. */
 static int begin_over(struct steps *s, struct node *node, struct bq_error *err)
 {
     const struct bq_checkpoint *past = s->driver->past;
@@ -193,13 +249,24 @@ static int begin_over(struct steps *s, struct node *node, struct bq_error *err)
         if (!past->steps[node->order[k]].is_done)
             return 1;
     }
+    if (node->loop && !has_ended(s, node))
+        return 1;
+    if (node->loop)
+        recall_rounds(s, node);
     for (size_t k = 0; k < node->n; k++) {
         struct bq_report report;
         size_t i = node->order[k];
         int rc = remember(s, i, &report, err) < 0 || keep(s, i, &report, err) < 0 ||
                          note(s, i, &report, true, err) < 0
                      ? -1
-                     : s->driver->done(s->driver->done_context, &report, err);
+                     : 0;
+        if (node->loop) {
+            report.n_rounds = node->round;
+            report.is_short = node->is_short;
+            snprintf(report.loop, sizeof report.loop, "round %llu of at most %llu",
+                     (unsigned long long)node->round, (unsigned long long)node->loop->repeat);
+        }
+        rc = rc < 0 ? -1 : s->driver->done(s->driver->done_context, &report, err);
         bq_report_free(&report);
         if (rc < 0)
             return -1;
@@ -213,18 +280,13 @@ static int begin_loop(struct steps *s, struct node *node, struct bq_error *err)
     const struct bq_checkpoint *past = s->driver->past;
     size_t first = node->loop->first;
     bool has_round = past->round[first] > 0;
-    for (size_t k = 0; k < node->n; k++)
-        has_round = has_round && past->steps[node->order[k]].is_kept;
+    for (size_t k = 0; k < node->n; k++) {
+        const struct bq_checkpoint_step *step = &past->steps[node->order[k]];
+        has_round = has_round && step->is_kept && !step->is_done;
+    }
     if (!has_round)
         return 0;
-    node->round = past->round[first];
-    node->spent = past->spent_ns[first];
-    node->earlier = node->round;
-    /* More rounds may be wanted now: a loop that ended without its condition goes on. */
-    bool was_true = past->end[first] == BQ_LOOP_ENDED && node->loop->until.is_given;
-    node->has_ended = was_true || node->round >= node->loop->repeat;
-    node->is_short = node->has_ended && !was_true && node->loop->until.is_given;
-    s->is_short |= node->is_short;
+    recall_rounds(s, node);
     for (size_t k = 0; k < node->n; k++) {
         size_t i = node->order[k];
         if (remember(s, i, &node->reports[k], err) < 0 || keep(s, i, &node->reports[k], err) < 0 ||
@@ -236,6 +298,10 @@ static int begin_loop(struct steps *s, struct node *node, struct bq_error *err)
 
 int recall_begin(struct steps *s, struct bq_error *err)
 {
+    for (size_t i = 0; s->driver->past && i < s->job->n_steps; i++) {
+        s->past[i].out_size = s->driver->past->steps[i].out_size;
+        s->past[i].out_ns = s->driver->past->steps[i].out_ns;
+    }
     for (size_t n = 0; s->driver->past && n < s->n_nodes; n++) {
         struct node *node = &s->nodes[n];
         int rc = begin_over(s, node, err);

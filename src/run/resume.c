@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,8 +19,8 @@
 
 /* -- names -------------------------------------------------------------------------------- */
 
-/* "folder/.out.h5.banquet-resume". */
-static char *path_of(const struct bq_job *job, size_t *folder)
+/* "folder/.out.h5.banquet-resume" and suffix. */
+static char *path_of(const struct bq_job *job, size_t *folder, const char *suffix)
 {
     const char *beside = NULL;
     for (size_t i = 0; i < job->n_steps && !beside; i++)
@@ -29,10 +28,10 @@ static char *path_of(const struct bq_job *job, size_t *folder)
     const char *named = beside ? beside : job->file ? job->file : "job";
     const char *name = named + bq_path_folder(named);
     *folder = beside ? bq_path_folder(beside) : 0;
-    size_t size = *folder + strlen(name) + sizeof SUFFIX + 2;
+    size_t size = *folder + strlen(name) + sizeof SUFFIX + strlen(suffix) + 2;
     char *path = bq_alloc(size, 1);
     if (path)
-        snprintf(path, size, "%.*s.%.200s" SUFFIX, (int)*folder, named, name);
+        snprintf(path, size, "%.*s.%.200s" SUFFIX "%s", (int)*folder, named, name, suffix);
     return path;
 }
 
@@ -41,48 +40,13 @@ char *bq_resume_state(const struct bq_resume *resume, size_t step)
     return resume_beside(resume, resume->found->steps[step].state);
 }
 
-/* -- who wrote it ------------------------------------------------------------------------- */
-
-/* When a process began, as the system counts; 0: there is none. */
-static uint64_t started(uint32_t pid)
-{
-    char path[48], text[1024];
-    snprintf(path, sizeof path, "/proc/%u/stat", pid);
-    FILE *f = fopen(path, "re");
-    size_t n = f ? fread(text, 1, sizeof text - 1, f) : 0;
-    if (f)
-        fclose(f);
-    text[n] = 0;
-    const char *at = strrchr(text, ')'); /* the name may hold anything */
-    if (at && strncmp(at, ") Z", 3) == 0)
-        return 0; /* it has ended, and nobody has asked how */
-    for (int field = 2; at && field < 22; field++)
-        at = strchr(at + 1, ' ');
-    return at ? strtoull(at, NULL, 10) : 0;
-}
-
-void resume_name_writer(struct bq_checkpoint_writer *writer)
-{
-    *writer = (struct bq_checkpoint_writer){.pid = (uint32_t)getpid()};
-    gethostname(writer->host, sizeof writer->host - 1);
-    writer->started = started(writer->pid);
-}
-
-static bool is_alive(const struct bq_checkpoint_writer *writer)
-{
-    struct bq_checkpoint_writer own;
-    resume_name_writer(&own);
-    return strcmp(own.host, writer->host) == 0 && own.pid != writer->pid && writer->started != 0 &&
-           started(writer->pid) == writer->started;
-}
-
 /* -- opening ------------------------------------------------------------------------------ */
 
 /* Bytes and, behind them, their hash. NULL with errno 0: there is no file. */
 static unsigned char *read_bytes(const char *path, size_t *n, struct bq_error *err)
 {
     struct stat st;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0 && errno == ENOENT) {
         errno = 0;
         return NULL;
@@ -92,8 +56,10 @@ static unsigned char *read_bytes(const char *path, size_t *n, struct bq_error *e
     unsigned char *bytes = is_ours ? bq_alloc((size_t)st.st_size + 1, 1) : NULL;
     *n = 0;
     for (ssize_t got; bytes && *n < (size_t)st.st_size; *n += (size_t)got) {
-        got = read(fd, bytes + *n, (size_t)st.st_size - *n);
-        if (got <= 0)
+        got = pread(fd, bytes + *n, (size_t)st.st_size - *n, (off_t)*n);
+        if (got < 0 && errno == EINTR)
+            got = 0;
+        else if (got <= 0)
             break;
     }
     if (!bytes) {
@@ -123,8 +89,13 @@ static int check_files(struct bq_resume *resume, const struct bq_job *job, struc
         uint64_t size, time_ns;
         struct bq_hash hash;
         const char *output = job->steps[i].output.file;
-        if (output && step->is_kept && step->out_ns) {
+        if (output && step->out_ns) {
             bq_file_stamp(output, &size, &time_ns);
+            if (time_ns == 0)
+                return bq_fail(err, BQ_EXIT_USAGE,
+                               "%s, which an earlier run of this job made, is gone; --fresh begins "
+                               "anew",
+                               output);
             if (size != step->out_size || time_ns != step->out_ns)
                 return bq_fail(err, BQ_EXIT_USAGE,
                                "%s was changed since an earlier run of this job made it; --fresh "
@@ -152,19 +123,18 @@ static void forget(struct bq_resume *resume)
     resume->found = NULL;
 }
 
-/* The run that wrote it still goes on. The same job would make the same output twice; another one
- * may run beside it, but has no checkpoint of its own. */
-static int stand_aside(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
+/* Another run goes on. The same job would make the same output twice; another one may run beside
+ * it, but saves nothing. */
+static int stand_aside(struct bq_resume *resume, const struct bq_job *job,
+                       const struct resume_holder *holder, struct bq_error *err)
 {
-    const struct bq_checkpoint *found = resume->found;
-    bool is_same = memcmp(&found->of, &resume->of, sizeof found->of) == 0, has_output = false;
+    bool has_output = false;
     for (size_t i = 0; i < job->n_steps; i++)
         has_output = has_output || job->steps[i].output.file;
-    if (is_same && has_output)
-        return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u",
-                       found->writer.pid);
+    if (strcmp(holder->job, resume->job) == 0 && has_output)
+        return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u of %s",
+                       holder->pid, holder->host);
     resume->is_off = true;
-    forget(resume);
     return 0;
 }
 
@@ -182,8 +152,6 @@ static int check(struct bq_resume *resume, const struct bq_job *job, struct bq_e
 {
     const struct bq_checkpoint *found = resume->found;
     const char *what = NULL;
-    if (is_alive(&found->writer))
-        return stand_aside(resume, job, err);
     if (memcmp(&found->of.job, &resume->of.job, sizeof found->of.job) != 0 ||
         found->n_steps != job->n_steps || is_past(job, found))
         what = "the job (or the program) is another now";
@@ -219,14 +187,17 @@ static int load(struct bq_resume *resume, struct bq_error *err)
     return rc < 0 ? fail_damaged(resume->path, err) : 0;
 }
 
-/* Nothing stays of what an earlier run left, if it is over. */
-static int clear(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
+static int find(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
 {
-    if (load(resume, NULL) == 0 && resume->found && is_alive(&resume->found->writer))
-        return stand_aside(resume, job, err);
-    unlink(resume->path);
-    resume_sweep(resume, NULL);
-    forget(resume);
+    struct resume_holder holder;
+    int locked = resume_lock(resume, &holder);
+    if (locked > 0)
+        return stand_aside(resume, job, &holder, err);
+    if (resume->is_fresh)
+        return 0;
+    if (load(resume, err) < 0 || (resume->found && check(resume, job, err) < 0))
+        return -1;
+    resume->is_saved = resume->found != NULL;
     return 0;
 }
 
@@ -234,24 +205,33 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
                                  struct bq_error *err)
 {
     struct bq_resume *resume = bq_alloc(1, sizeof *resume);
-    if (!resume || !(resume->path = path_of(job, &resume->folder))) {
+    if (!resume || !(resume->path = path_of(job, &resume->folder, "")) ||
+        !(resume->lock_path = path_of(job, &resume->folder, "-lock"))) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        bq_free(resume);
+        bq_resume_close(resume);
         return NULL;
     }
+    resume->lock = -1;
     resume->every_s = options->every_s;
-    resume->saved_at = bq_now();
-    bool is_good = bq_job_shape(job, options->version, &resume->of, err) == 0;
-    if (is_good && options->is_fresh)
-        is_good = clear(resume, job, err) == 0;
-    else if (is_good)
-        is_good = load(resume, err) == 0 && (!resume->found || check(resume, job, err) == 0);
-    if (is_good) {
-        resume->is_saved = resume->found != NULL;
-        return resume;
+    resume->is_fresh = options->is_fresh;
+    resume->begun_at = resume->saved_at = bq_now();
+    if (bq_job_shape(job, options->version, &resume->of, err) == 0) {
+        bq_hash_text(&resume->of.job, resume->job);
+        if (find(resume, job, err) == 0)
+            return resume;
     }
     bq_resume_close(resume);
     return NULL;
+}
+
+void bq_resume_begin(struct bq_resume *resume)
+{
+    if (!resume || resume->lock < 0 || resume->has_begun)
+        return;
+    resume->has_begun = true;
+    if (resume->is_fresh)
+        unlink(resume->path);
+    resume_sweep(resume, resume->found);
 }
 
 const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume)
@@ -261,8 +241,7 @@ const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume)
 
 bool bq_resume_has_output(const struct bq_resume *resume, size_t step)
 {
-    const struct bq_checkpoint_step *past = resume->found ? &resume->found->steps[step] : NULL;
-    return past && past->is_kept && past->out_ns;
+    return resume && resume->found && resume->found->steps[step].out_ns;
 }
 
 void bq_resume_close(struct bq_resume *resume)
@@ -270,6 +249,8 @@ void bq_resume_close(struct bq_resume *resume)
     if (!resume)
         return;
     forget(resume);
+    resume_unlock(resume);
+    bq_free(resume->lock_path);
     bq_free(resume->path);
     bq_free(resume);
 }

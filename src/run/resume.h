@@ -2,7 +2,7 @@
  * job without one, in the current folder), and raw files with what loops hand to their next round.
  * All of it is written before it counts, and gone when the job is done.
  *
- *     open -> found, or nothing -> { is_due -> save } -> finish | close
+ *     open -> found, or nothing -> begin -> { is_due -> save } -> finish | close
  *
  * The coordinator's, in one thread. */
 #ifndef BQ_RUN_RESUME_H
@@ -15,7 +15,7 @@ struct bq_resume;
 struct bq_resume_options {
     const char *version; /* of the program */
     double every_s;      /* at most so often; 0: whenever something is finished; below 0: never */
-    bool is_fresh;       /* what an earlier run left is not wanted: it is removed */
+    bool is_fresh;       /* what an earlier run left is not wanted */
 };
 
 /* Looks for what an earlier run of this job left. Errors (exit 2): it is of another job, kernel or
@@ -27,17 +27,23 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
 const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume);
 char *bq_resume_state(const struct bq_resume *resume, size_t step); /* for bq_free; NULL: memory */
 
-/* Whether the output of a step is there, made by the earlier run. */
+/* Whether the output of a step is there, made by the earlier run, so that it may be replaced. NULL
+ * is fine. */
 bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
 
-/* Whether it is time to save. */
-bool bq_resume_is_due(const struct bq_resume *resume);
+/* The first step has begun: what --fresh does not want goes. */
+void bq_resume_begin(struct bq_resume *resume);
+
+/* A folder that the run has made for itself: removed by the next run if this one is killed. */
+void bq_resume_scratch(struct bq_resume *resume, const char *folder);
+
+/* Whether it is time to save; has_published: an output was made since. */
+bool bq_resume_is_due(const struct bq_resume *resume, bool has_published);
 
 /* Fills in whose it is, copies the raw files at `states` (NULL: none of that step), writes the
- * checkpoint. A failure is told on stderr once, and the run goes on without. is_last: this run ends
- * here, and another may go on while this process still cleans up. */
+ * checkpoint. A failure is told on stderr once, and the run goes on without. */
 void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
-                    const char *const states[BQ_MAX_STEPS], bool is_last);
+                    const char *const states[BQ_MAX_STEPS]);
 
 /* Whether there is something to go on from. */
 bool bq_resume_is_saved(const struct bq_resume *resume);

@@ -26,15 +26,23 @@ char *resume_beside(const struct bq_resume *resume, const char *name)
     return path;
 }
 
+/* Whether a name in the folder is that of a state, or of a file that a killed save has left. */
+static bool is_ours(const struct bq_resume *resume, const char *name)
+{
+    const char *own = resume->path + resume->folder, *lock = resume->lock_path + resume->folder;
+    size_t n = strlen(own);
+    bool is_state = strncmp(name, own, n) == 0 && name[n] == '-' && strcmp(name, lock) != 0;
+    bool is_temporary = *name == '.' && strncmp(name + 1, own, n) == 0 && name[n + 1] == '.';
+    return is_state || is_temporary;
+}
+
 void resume_sweep(const struct bq_resume *resume, const struct bq_checkpoint *keep)
 {
-    const char *name = resume->path + resume->folder;
-    size_t n = strlen(name);
     char *folder = resume_beside(resume, ".");
     DIR *dir = folder ? opendir(folder) : NULL;
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
-        bool is_kept = strncmp(entry->d_name, name, n) != 0 || entry->d_name[n] != '-';
+        bool is_kept = !is_ours(resume, entry->d_name);
         for (size_t i = 0; keep && i < keep->n_steps && !is_kept; i++)
             is_kept = strcmp(entry->d_name, keep->steps[i].state) == 0;
         if (!is_kept)
@@ -54,11 +62,16 @@ void resume_hash(const void *bytes, size_t n, struct bq_hash *hash)
 
 /* -- saving ------------------------------------------------------------------------------- */
 
-bool bq_resume_is_due(const struct bq_resume *resume)
+bool bq_resume_is_due(const struct bq_resume *resume, bool has_published)
 {
-    uint64_t since = bq_now() - resume->saved_at;
-    return resume->every_s >= 0 && !resume->is_off && (double)since >= resume->every_s * 1e9 &&
-           since >= resume->took * (resume->every_s > 0 ? MOST_SHARE : 0);
+    uint64_t now = bq_now(), since = now - resume->saved_at;
+    if (resume->every_s < 0 || resume->is_off)
+        return false;
+    if (resume->every_s == 0)
+        return true;
+    /* An output that no checkpoint knows of would be in the way of a run that goes on. */
+    double every_s = has_published && resume->every_s > 1 ? 1 : resume->every_s;
+    return (double)since >= every_s * 1e9 && since >= resume->took * MOST_SHARE;
 }
 
 static int copy_bytes(int from, int to)
@@ -66,12 +79,14 @@ static int copy_bytes(int from, int to)
     static const size_t size = 1 << 20;
     char *buffer = bq_alloc(size, 1);
     ssize_t got = buffer ? 1 : -1;
-    while (got > 0 && (got = read(from, buffer, size)) > 0) {
+    while (got > 0 && ((got = read(from, buffer, size)) > 0 || (got < 0 && errno == EINTR))) {
         for (ssize_t put = 0, n; put < got; put += n) {
             n = write(to, buffer + put, (size_t)(got - put));
-            if (n < 0) {
-                bq_free(buffer);
-                return -1;
+            if (n < 0 && errno == EINTR) {
+                n = 0;
+            } else if (n < 0) {
+                got = -1;
+                break;
             }
         }
     }
@@ -94,12 +109,25 @@ static int copy_state(const struct bq_resume *resume, const char *from,
         rc = 0;
     if (rc < 0)
         bq_fail(err, BQ_EXIT_FAILED, "%s: %s", path ? path : step->state, strerror(errno));
+    if (rc < 0 && out >= 0)
+        unlink(path);
     if (in >= 0)
         close(in);
     if (out >= 0)
         close(out);
     bq_free(path);
     return rc;
+}
+
+static void sync_folder(const struct bq_resume *resume)
+{
+    char *folder = resume_beside(resume, ".");
+    int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    if (fd >= 0) {
+        fsync(fd);
+        close(fd);
+    }
+    bq_free(folder);
 }
 
 static int write_checkpoint(const struct bq_resume *resume, const struct bq_checkpoint *checkpoint,
@@ -119,12 +147,20 @@ static int write_checkpoint(const struct bq_resume *resume, const struct bq_chec
         fwrite(bytes, 1, (size_t)(w.at - bytes), f);
         fwrite(&hash, 1, sizeof hash, f);
     }
+    bool is_bad = w.is_bad;
     bq_free(bytes);
-    return f ? bq_whole_commit(&file, err) : -1;
+    if (f && is_bad) {
+        bq_whole_discard(&file);
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: it is larger than was thought", resume->path);
+    }
+    if (!f || bq_whole_commit(&file, err) < 0)
+        return -1;
+    sync_folder(resume); /* before what the older one names goes */
+    return 0;
 }
 
 void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
-                    const char *const states[BQ_MAX_STEPS], bool is_last)
+                    const char *const states[BQ_MAX_STEPS])
 {
     struct bq_error err = {0};
     uint64_t begun = bq_now();
@@ -132,7 +168,6 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
     if (resume->every_s < 0 || resume->is_off)
         return;
     checkpoint->of = resume->of;
-    resume_name_writer(&checkpoint->writer);
     for (size_t i = 0; i < checkpoint->n_steps && rc == 0; i++) {
         struct bq_checkpoint_step *step = &checkpoint->steps[i];
         if (!states[i])
@@ -140,13 +175,17 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
         /* The process's own name: what the checkpoint that is there names stays until this one is
          * written. */
         snprintf(step->state, sizeof step->state, "%s-%zu-%llx-%x", resume->path + resume->folder,
-                 i, (unsigned long long)begun, checkpoint->writer.pid);
+                 i, (unsigned long long)begun, (unsigned)getpid());
         rc = copy_state(resume, states[i], step, &err);
     }
-    if (is_last)
-        checkpoint->writer.started = 0;
     if (rc == 0)
         rc = write_checkpoint(resume, checkpoint, &err);
+    for (size_t i = 0; rc < 0 && i < checkpoint->n_steps; i++) {
+        char *copy = states[i] ? resume_beside(resume, checkpoint->steps[i].state) : NULL;
+        if (copy && checkpoint->steps[i].state[0])
+            unlink(copy);
+        bq_free(copy);
+    }
     if (rc < 0) {
         fprintf(stderr, "banquet: no checkpoint can be written, and the run goes on without: %s\n",
                 err.text);
@@ -168,8 +207,8 @@ bool bq_resume_is_saved(const struct bq_resume *resume)
 
 void bq_resume_finish(struct bq_resume *resume)
 {
-    if (!resume->is_saved)
-        return;
+    if (resume->lock < 0 && !resume->is_saved)
+        return; /* it is another run's */
     unlink(resume->path);
     resume_sweep(resume, NULL);
     resume->is_saved = false;

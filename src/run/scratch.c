@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -14,6 +15,7 @@
 #include "base/path.h"
 
 #define IN_MEMORY "/dev/shm"
+#define NAME ".banquet-XXXXXX"
 
 struct bq_scratch {
     char *folder;
@@ -49,11 +51,11 @@ struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is
     }
     bool is_memory = !(named && *named) && is_one_machine && fits_memory(bytes);
     if (named && *named)
-        s->folder = joined(named, strlen(named), ".banquet-XXXXXX");
+        s->folder = joined(named, strlen(named), NAME);
     else if (is_memory)
-        s->folder = joined(IN_MEMORY, strlen(IN_MEMORY), ".banquet-XXXXXX");
+        s->folder = joined(IN_MEMORY, strlen(IN_MEMORY), NAME);
     else
-        s->folder = joined(beside, bq_path_folder(beside), ".banquet-XXXXXX");
+        s->folder = joined(beside, bq_path_folder(beside), NAME);
     if (s->folder && mkdtemp(s->folder))
         return s;
     bq_fail(err, BQ_EXIT_FAILED, "cannot make a folder for what steps hand over: '%s': %s",
@@ -63,19 +65,41 @@ struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is
     return NULL;
 }
 
+static void remove_all(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            unlinkat(fd, entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+    rmdir(folder);
+}
+
+void bq_scratch_remove(const char *folder)
+{
+    static const char name[] = ".banquet-";
+    const char *own = folder + bq_path_folder(folder);
+    struct stat st;
+    if (strlen(own) == sizeof NAME - 1 && strncmp(own, name, sizeof name - 1) == 0 &&
+        lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+        (st.st_mode & 077) == 0)
+        remove_all(folder);
+}
+
+const char *bq_scratch_folder(const struct bq_scratch *s)
+{
+    return s->folder;
+}
+
 void bq_scratch_destroy(struct bq_scratch *s)
 {
     if (!s)
         return;
-    DIR *dir = opendir(s->folder);
-    struct dirent *entry;
-    while (dir && (entry = readdir(dir))) {
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
-            unlinkat(dirfd(dir), entry->d_name, 0);
-    }
-    if (dir)
-        closedir(dir);
-    rmdir(s->folder);
+    remove_all(s->folder);
     bq_free(s->folder);
     bq_free(s);
 }

@@ -15,6 +15,11 @@ struct bq_scratch;
 struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is_one_machine,
                                      struct bq_error *err);
 
+const char *bq_scratch_folder(const struct bq_scratch *scratch);
+
+/* Removes such a folder of a run that was killed; nothing that could be anything else. */
+void bq_scratch_remove(const char *folder);
+
 /* Removes what is in it. NULL is fine. */
 void bq_scratch_destroy(struct bq_scratch *scratch);
 

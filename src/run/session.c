@@ -201,8 +201,10 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
     uint32_t feeder = begin->feeder < 0 ? 0 : run->steps[begin->feeder].options.number;
     if (o->max_kitchens && o->max_kitchens < n)
         n = o->max_kitchens;
-    if (bq_resolve(&u->resolved, run->job, step, n, o->force, err) < 0)
+    bool may_replace = o->force || bq_resume_has_output(run->resume, begin->index);
+    if (bq_resolve(&u->resolved, run->job, step, n, may_replace, err) < 0)
         return -1;
+    bq_resume_begin(run->resume);
     if (feeder && !bq_coordinator_can_feed(run->coordinator, feeder, &u->resolved.recipe)) {
         bq_resolved_close(&u->resolved);
         return 1;
@@ -254,17 +256,24 @@ static int forget_step(void *context, unsigned comes_again, struct bq_error *err
     return bq_coordinator_forget(run->coordinator, comes_again, err);
 }
 
-static bool is_due(void *context)
+static void note_scratch(void *context, const char *folder)
 {
     struct session_run *run = context;
-    return bq_resume_is_due(run->resume);
+    bq_resume_scratch(run->resume, folder);
+}
+
+static bool is_due(void *context, bool has_published)
+{
+    struct session_run *run = context;
+    return run->resume && bq_resume_is_due(run->resume, has_published);
 }
 
 static void save(void *context, struct bq_checkpoint *checkpoint,
-                 const char *const states[BQ_MAX_STEPS], bool is_last)
+                 const char *const states[BQ_MAX_STEPS])
 {
     struct session_run *run = context;
-    bq_resume_save(run->resume, checkpoint, states, is_last);
+    if (run->resume)
+        bq_resume_save(run->resume, checkpoint, states);
 }
 
 static char *state_path(void *context, size_t step)
@@ -276,7 +285,7 @@ static char *state_path(void *context, size_t step)
 /* What an earlier run gave up is missing in this one, too. */
 static void look_at_past(struct session_run *run)
 {
-    const struct bq_checkpoint *past = bq_resume_found(run->resume);
+    const struct bq_checkpoint *past = run->resume ? bq_resume_found(run->resume) : NULL;
     size_t n_done = 0;
     for (size_t i = 0; past && i < past->n_steps; i++) {
         run->is_partial |= past->steps[i].n_given_up_total > 0;
@@ -303,6 +312,8 @@ static void say_saved(struct bq_error *err)
 static void abandon_steps(void *context)
 {
     struct session_run *run = context;
+    for (size_t i = 0; run->coordinator && i < run->job->n_steps; i++) /* nobody rests for it */
+        bq_coordinator_forget(run->coordinator, (uint32_t)i + 1, NULL);
     bq_coordinator_destroy(run->coordinator);
     run->coordinator = NULL;
     for (unsigned t = 0; t < BQ_MAX_STEPS; t++) {
@@ -320,6 +331,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     struct bq_steps_driver driver = {.begin = begin_step,
                                      .wait = wait_for_step,
                                      .forget = forget_step,
+                                     .scratch = note_scratch,
                                      .is_due = is_due,
                                      .save = save,
                                      .state = state_path,
@@ -339,12 +351,12 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     struct bq_resume_options resume = {.version = options->version,
                                        .every_s = options->checkpoint_s,
                                        .is_fresh = options->is_fresh};
-    run.resume = bq_resume_open(job, &resume, err);
-    if (!run.resume) {
+    bool has_parts = job->n_steps > 1 || job->n_loops > 0;
+    if (options->is_resumable && has_parts && !(run.resume = bq_resume_open(job, &resume, err))) {
         bq_free(run.steps);
         return (int)err->exit;
     }
-    driver.past = bq_resume_found(run.resume);
+    driver.past = run.resume ? bq_resume_found(run.resume) : NULL;
     look_at_past(&run);
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
@@ -352,12 +364,12 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     sigaction(SIGHUP, &action, &old_hup);
     if (old_hup.sa_handler == SIG_IGN) /* nohup: the run shall outlive the terminal */
         sigaction(SIGHUP, &old_hup, NULL);
-    int rc = job->n_steps > 1 ? bq_resolve_check(job, options->force, run.resume, err) : 0;
+    int rc = has_parts ? bq_resolve_check(job, options->force, run.resume, err) : 0;
     if (rc == 0)
         rc = bq_steps_run(job, &driver, err);
-    if (rc >= 0)
+    if (rc >= 0 && run.resume)
         bq_resume_finish(run.resume);
-    else if (err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
+    else if (run.resume && err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
         say_saved(err);
     bq_resume_close(run.resume);
     sigaction(SIGINT, &old_int, NULL);

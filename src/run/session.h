@@ -28,6 +28,7 @@ struct bq_session_options {
     bool force;            /* replace outputs that exist */
     bool is_bound;         /* pin cooks to cores where the share is theirs alone */
     bool is_terminal, is_quiet;
+    bool is_resumable;   /* goes on from what an earlier run has finished, and saves; then: */
     bool is_fresh;       /* what an earlier run of the job left is not wanted */
     double checkpoint_s; /* what is finished is saved so often; below 0: never */
     unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */

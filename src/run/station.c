@@ -163,6 +163,8 @@ static void take_first(struct station *s)
 
 static void clean_up(struct station *s)
 {
+    if (s->executor)
+        bq_executor_stop(s->executor); /* first: whoever fetches may still tell the pool */
     bq_pool_destroy(s->pool);
     bq_executor_destroy(s->executor);
     bq_sender_close(&s->sender);

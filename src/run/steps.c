@@ -52,13 +52,14 @@ static int begin(struct steps *s, struct node *node, int feeder, struct bq_error
     struct bq_kept *kept = &s->kept[node->turn.i];
     node->step.n_beside = beside(s->job, &s->graph, node->turn.i, s->driver->at_once);
     struct bq_begin how = {.ticket = (unsigned)(node - s->nodes),
+                           .index = node->turn.i,
                            .feeder = feeder,
                            .step = &node->step,
                            .report = &node->report,
                            .context = s};
     if (node->state == PUBLISHING || node->turn.is_last)
         how.earlier = &node->reports[node->k];
-    if (node->state == UNDER_WAY && node->turn.round == 0)
+    if (node->state == UNDER_WAY && node->turn.round == 0 && turn_is_named(s, node->turn.i))
         how.expect = expect;
     int rc = s->driver->begin(s->driver->run_context, &how, &node->made, err);
     if (rc != 0 || node->loop)
@@ -192,6 +193,8 @@ static int go_on(struct steps *s, struct node *node, struct bq_error *err)
 {
     size_t i = node->turn.i;
     int rc;
+    if (!node->step.wish.is_scratch && node->step.output.file)
+        recall_published(s, i);
     if (node->state == PUBLISHING) {
         bq_report_free(&node->report);
         node->report = (struct bq_report){0};
@@ -295,6 +298,15 @@ static int begin_all(struct steps *s, struct bq_error *err)
     return is_over && n == 0 ? begin_all(s, err) : n;
 }
 
+static bool is_over(const struct steps *s)
+{
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        if (s->nodes[i].state != OVER)
+            return false;
+    }
+    return true;
+}
+
 static int run(struct steps *s, struct bq_error *err)
 {
     int n;
@@ -307,8 +319,8 @@ static int run(struct steps *s, struct bq_error *err)
             note_made(s, node);
         if (go_on(s, node, err) < 0)
             return -1;
-        if (s->driver->is_due(s->driver->run_context))
-            recall_save(s, false);
+        if (s->driver->is_due(s->driver->run_context, s->has_published) && !is_over(s))
+            recall_save(s);
     }
     return n;
 }
@@ -375,7 +387,7 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
             ? -1
             : run(s, err);
     if (rc < 0 && err->exit == BQ_EXIT_STOPPED)
-        recall_save(s, true);
+        recall_save(s);
     if (rc < 0)
         driver->abandon(driver->run_context);
     else

@@ -13,6 +13,7 @@
 /* A step, whose parameters and places are final, to be begun beside those that are under way. */
 struct bq_begin {
     unsigned ticket; /* below BQ_MAX_STEPS, of none of those */
+    size_t index;    /* of the step in the job */
     int feeder;      /* ticket of the step under way that makes the input; -1: it is there */
     const struct bq_step *step; /* stays until it is finished, and so does the report */
     struct bq_report *report;
@@ -34,10 +35,11 @@ struct bq_steps_driver {
     int (*wait)(void *context, unsigned *ticket, struct bq_error *err);
     /* A loop is over: its steps with this number (struct bq_step) will not come again. */
     int (*forget)(void *context, unsigned comes_again, struct bq_error *err);
-    /* Whether it is time to save what is finished; then saves it: see run/resume.h. */
-    bool (*is_due)(void *context);
+    /* See run/resume.h. */
+    void (*scratch)(void *context, const char *folder);
+    bool (*is_due)(void *context, bool has_published);
     void (*save)(void *context, struct bq_checkpoint *checkpoint,
-                 const char *const states[BQ_MAX_STEPS], bool is_last);
+                 const char *const states[BQ_MAX_STEPS]);
     /* After a failure: nothing of what is under way is used any more. */
     void (*abandon)(void *context);
     /* A step is finished, of a loop: its last round. */

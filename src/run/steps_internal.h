@@ -45,9 +45,11 @@ struct steps {
     struct past {
         struct bq_checkpoint_step step; /* is_kept: it, or its last finished round */
         char *state;                    /* the path of its output then, if that is handed over */
+        uint64_t out_size, out_ns;      /* of its output under its own name, once it is there */
     } past[BQ_MAX_STEPS];
     bool is_taken[BQ_MAX_STEPS]; /* its output is another step's input, by a use */
     bool is_short;               /* a loop ended before its condition was true */
+    bool has_published;          /* an output, since the last save */
     struct node nodes[BQ_MAX_STEPS];
     size_t n_nodes;
 };
@@ -55,8 +57,11 @@ struct steps {
 /* recall.c. What is finished is noted for a checkpoint: a step, or all steps of a round. */
 int recall_note(struct steps *s, const struct node *node, struct bq_error *err);
 
-/* Saves what is finished, and the rounds of loops. is_last: the run ends here. */
-void recall_save(struct steps *s, bool is_last);
+/* The output of step i is under its own name now. */
+void recall_published(struct steps *s, size_t i);
+
+/* Saves what is finished, and the rounds of loops. */
+void recall_save(struct steps *s);
 
 /* What an earlier run has finished: its nodes are over, or go on behind their last round. */
 int recall_begin(struct steps *s, struct bq_error *err);
@@ -68,6 +73,9 @@ int turn_take(struct steps *s, const struct turn *turn, struct bq_step *step, st
  * before last. */
 int turn_set_output(struct steps *s, const struct turn *turn, struct bq_step *step,
                     struct bq_error *err);
+
+/* Whether a result of step i is taken by its name. */
+bool turn_is_named(const struct steps *s, size_t i);
 
 /* Whether what others take from step i is among its results: for bq_begin.expect. */
 int turn_expect(const struct steps *s, size_t i, const struct bq_report *names,

@@ -60,7 +60,9 @@ int turn_take(struct steps *s, const struct turn *turn, struct bq_step *step, st
 static uint64_t scratch_bytes(const struct steps *s, const struct bq_step *step)
 {
     struct bq_input *input =
-        step->input.file ? bq_input_open(step->input.file, step->input.dataset, NULL) : NULL;
+        step->handed_over  ? bq_raw_open(step->input.file, step->handed_over, NULL)
+        : step->input.file ? bq_input_open(step->input.file, step->input.dataset, NULL)
+                           : NULL;
     if (!input)
         return 0;
     struct bq_space space = bq_input_info(input)->space;
@@ -84,9 +86,12 @@ static int scratch_output(struct steps *s, const struct turn *turn, struct bq_st
                                             : "";
     struct bq_kept *kept = &s->kept[turn->i];
     char name[32];
-    if (!s->scratch)
+    if (!s->scratch) {
         s->scratch =
             bq_scratch_create(scratch_bytes(s, step), beside, s->driver->is_one_machine, err);
+        if (s->scratch)
+            s->driver->scratch(s->driver->run_context, bq_scratch_folder(s->scratch));
+    }
     if (!s->scratch)
         return -1;
     snprintf(name, sizeof name, "%zu-%d", turn->i, (int)(turn->round % 2));
@@ -125,6 +130,21 @@ static int expect_result(const struct steps *s, const struct bq_kept *seen, cons
         return 0;
     bq_kept_fail(seen, step, name, err);
     return at_line(s->job, line, err);
+}
+
+bool turn_is_named(const struct steps *s, size_t i)
+{
+    const struct bq_loop *loop = bq_graph_loop(s->job, i);
+    if (loop && loop->until.is_given && strcmp(loop->until.step, s->job->steps[i].name) == 0)
+        return true;
+    for (size_t k = 0; k < s->job->n_steps; k++) {
+        const struct bq_step *step = &s->job->steps[k];
+        for (size_t u = 0; u < step->n_uses; u++) {
+            if (step->uses[u].maker == (int)i && step->uses[u].param != BQ_USE_INPUT)
+                return true;
+        }
+    }
+    return false;
 }
 
 int turn_expect(const struct steps *s, size_t i, const struct bq_report *names,
