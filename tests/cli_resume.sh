@@ -198,4 +198,127 @@ n=$($banquet run heat.yaml --checkpoint off 2>&1 >/dev/null & pid=$!; sleep 0.3;
 n=$(echo "$n" | sed -n "s/.*'heat' has \([0-9]*\) rounds.*/\1/p")
 refused 3 "chunk 8: round 1: it writes NaN" $banquet run heat.yaml --set heat.repeat=$((n + 2)) --json r.json
 same "once" "$(number r.json n_given_up)" 1
+
+# -- a loop that is over, and steps behind it -----------------------------------------------------
+until_there() { # until_there FILE: waits for it, ten seconds at most
+    for _ in $(seq 1000); do
+        [ -e "$1" ] && return
+        sleep 0.01
+    done
+}
+stop_when() { # stop_when FILE SECONDS JOB ARGUMENT..: stops the job by SIGINT when the file is there, and some time is over
+    local file=$1 seconds=$2
+    shift 2
+    $banquet run "$@" --checkpoint 0 -q >out 2>err &
+    local pid=$!
+    until_there "$file"
+    sleep "$seconds"
+    kill -INT $pid
+    wait $pid
+}
+cat >over.yaml <<'EOF'
+steps:
+  - {name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "over.h5:/cells", next: {input: life}, repeat: 5, until: died < 0}
+  - {name: pause, kernel: oven, params: {n: 300, wait_ms: 10, cook_ms: 0}}
+  - {name: late, kernel: stats, input: "over.h5:/cells"}
+EOF
+want=$(digests $banquet run over.yaml --set pause.params.n=1)
+rm over.h5
+stop_when over.h5 0.2 over.yaml --at-once 1
+same "stopped behind a loop" $? 75
+refused 3 "the loop ended before its condition was true" $banquet run over.yaml --set pause.params.n=300 --json r.json
+check "what is known of the loop" /usr/bin/python3 -c '
+import json
+steps = {s["step"]: s for s in json.load(open("r.json"))["steps"]}
+assert steps["life"]["earlier"] and steps["life"]["rounds"] == 5'
+rm over.h5
+stop_when over.h5 0.2 over.yaml --at-once 1
+refused 2 "is another now" $banquet run over.yaml --set life.repeat=3
+refused 3 "" $banquet run over.yaml --set life.repeat=8 --json r.json
+check "more rounds of a loop that was over begin anew" /usr/bin/python3 -c '
+import json
+steps = {s["step"]: s for s in json.load(open("r.json"))["steps"]}
+assert "earlier" not in steps["life"] and steps["life"]["rounds"] == 8'
+same "nothing is left" "$(left)" 0
+
+# -- groups of three, stopped again and again ------------------------------------------------------
+cat >three.yaml <<'EOF'
+steps:
+  - name: three
+    repeat: 60
+    steps:
+      - {name: pause, kernel: oven, params: {n: 1, wait_ms: 10, cook_ms: 0}}
+      - {name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "three.h5:/cells", next: {input: life}}
+      - {name: end, kernel: oven, params: {n: 50, wait_ms: 10, cook_ms: 0}}
+      - {name: other, kernel: life, border: wrap, input: "cells.h5:/cells", output: "other.h5:/cells", next: {input: other}}
+EOF
+want=$(digests $banquet run three.yaml --set end.params.n=1)
+rm three.h5 other.h5
+for i in 1 2 3 4; do
+    stop_when .three.h5.banquet-resume 0.2 three.yaml --set end.params.n=1
+    same "three steps are stopped ($i)" "$?$(grep -c 'no checkpoint can be' err)" 750
+done
+same "and go on to the same" "$(digests $banquet run three.yaml --set end.params.n=1)" "$want"
+rm three.h5 other.h5
+# In the last round outputs are written to their places, one before the other.
+stop_when three.h5 0.1 three.yaml --set three.repeat=2
+same "stopped between two outputs" "$?$(ls three.h5)$(ls other.h5 2>&1 | grep -c 'No such')" "75three.h51" || true
+check "goes on" $banquet run three.yaml --set three.repeat=2
+same "nothing is left" "$(left)" 0
+rm -f three.h5 other.h5
+
+# -- from the start: what is there already, who is at work; and --fresh that is refused
+echo data >grown.h5
+refused 2 "grown.h5 already exists" timeout 2 $banquet run life.yaml
+rm grown.h5
+$banquet run life.yaml -q >/dev/null 2>&1 &
+pid=$!
+until_there .grown.h5.banquet-resume-lock
+refused 2 "this job is under way already, as process $pid" $banquet run life.yaml --force
+sleep 0.3
+shm=$(sed 's/.* //' .grown.h5.banquet-resume-lock)
+same "it works in memory" "$(ls -d "$shm")" "$shm"
+kill -KILL $pid
+wait $pid 2>/dev/null
+timeout -s INT 0.7 $banquet run life.yaml -q >out 2>err
+same "what was killed has left nothing there" "$(ls -d "$shm" 2>/dev/null)" ""
+refused 2 "memory" $banquet run life.yaml --fresh --memory 1
+same "what is saved stays when --fresh is refused" "$([ -e .grown.h5.banquet-resume ] && echo yes)" yes
+$banquet run life.yaml -q >/dev/null 2>&1 &
+pid=$!
+until_there .grown.h5.banquet-resume-lock
+sleep 0.3
+same "who goes on works in memory" "$(sed 's/.* //' .grown.h5.banquet-resume-lock | cut -c 1-9)" /dev/shm/
+kill -INT $pid
+wait $pid
+rm -f .grown*
+mkfifo .grown.h5.banquet-resume
+refused 2 "it is not a file of yours" timeout 5 $banquet run life.yaml
+rm -f .grown*
+
+# -- a file that a kernel reads by its own, and one behind a virtual dataset, or beside it
+echo "$folder/cells.h5" >list.txt
+printf 'steps:\n  - {name: get, kernel: fetch, params: {list: list.txt}, output: "get.h5:/x"}\n  - {name: pause, kernel: oven, params: {n: 500, wait_ms: 10, cook_ms: 0}}\n' >get.yaml
+stop_when get.h5 0.1 get.yaml --at-once 1
+echo "$folder/photo.h5" >>list.txt
+refused 2 "an input was changed since" $banquet run get.yaml
+check "anew" $banquet run get.yaml --fresh --force --set pause.params.n=1
+printf 'steps:\n  - {name: a, kernel: copy, input: "photo.h5:/photo", output: {file: a.h5, dataset: /x, layout: sharded}}\n  - {name: pause, kernel: oven, params: {n: 500, wait_ms: 10, cook_ms: 0}}\n' >shards.yaml
+stop_when a.h5 0.1 shards.yaml --at-once 1
+rm a.h5.d/*
+refused 2 "a.h5 was changed since" $banquet run shards.yaml
+rm -rf a.h5 a.h5.d .a.h5*
+
+# -- a full disk: the run goes on without a checkpoint, and what it began of one is gone
+if mount -t tmpfs -o size=3m tmpfs small 2>/dev/null || { mkdir small && mount -t tmpfs -o size=3m tmpfs small 2>/dev/null; }; then
+    check "larger cells" $banquet make cells large.h5 --size 1000x1200 --quiet
+    printf '{name: life, kernel: life, border: wrap, input: "large.h5:/cells", output: {file: small/o.h5, dataset: /cells}, next: {input: life}, repeat: 40}\n' >full.yaml
+    head -c 900000 /dev/zero >small/fill
+    check "a run whose checkpoint has no room" $banquet run full.yaml --checkpoint 0
+    same "says so" "$(grep -c 'no checkpoint can be written' err)" 1
+    same "and leaves nothing" "$(ls -A small | tr '\n' ' ')" "fill o.h5 "
+    umount small
+else
+    echo "SKIPPED the full disk: mounting is not allowed"
+fi
 finish

@@ -292,6 +292,8 @@ static int begin_loop(struct steps *s, struct node *node, struct bq_error *err)
         if (remember(s, i, &node->reports[k], err) < 0 || keep(s, i, &node->reports[k], err) < 0 ||
             note(s, i, &node->reports[k], false, err) < 0)
             return -1;
+        memcpy(s->past[i].step.state, past->steps[i].state, sizeof past->steps[i].state);
+        s->past[i].step.state_hash = past->steps[i].state_hash;
     }
     return 0;
 }

@@ -159,6 +159,14 @@ static int write_checkpoint(const struct bq_resume *resume, const struct bq_chec
     return 0;
 }
 
+/* What was saved must not be in the way of the output. What this run goes on from is in use. */
+static void make_room(struct bq_resume *resume)
+{
+    unlink(resume->path);
+    resume_sweep(resume, resume->found);
+    resume->is_saved = false;
+}
+
 void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
                     const char *const states[BQ_MAX_STEPS])
 {
@@ -190,6 +198,7 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
         fprintf(stderr, "banquet: no checkpoint can be written, and the run goes on without: %s\n",
                 err.text);
         resume->is_off = true;
+        make_room(resume);
         return;
     }
     resume_sweep(resume, checkpoint);
