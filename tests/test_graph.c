@@ -94,8 +94,7 @@ static void what_is_wrong_is_told(void)
         {"{name: a, kernel: brighten, next: {input: a}, input: 'i.h5:/x', output: 'x.h5:/x'}",
          "job.yaml:1: step 'a': next takes from a step of the same loop, and 'a' is in none"},
         {"{kernel: stats, input: 'x.h5:/x', until: mean < 1}",
-         "job.yaml:1: loop 'step 1' has `until` and no limit; give `repeat`, the most rounds that "
-         "it may take"},
+         "job.yaml:1: loop 'step 1' has no limit; give `repeat`, the most rounds that it may take"},
         {"{kernel: stats, input: 'x.h5:/x', repeat: 0}",
          "job.yaml:1: repeat must be a number of rounds from 1 to 1000000000, not '0'"},
         {"{kernel: stats, input: 'x.h5:/x', repeat: 2, until: mean is 1}",

@@ -44,8 +44,7 @@ static void help(FILE *out)
         "  banquet run jobs/brighten.yaml -n 4       a coordinator and 3 kitchens, by mpirun\n\n"
         "`banquet COMMAND --help` has a command's options, `man banquet` everything.\n"
         "Exit codes: 0 done, 1 the machine failed, 2 wrong use, 3 chunks were given up\n"
-        "or a loop ended before its condition was true,\n"
-        "ended before its condition was true, 75 stopped early.\n");
+        "or a loop ended before its condition was true, 75 stopped early.\n");
 }
 
 int bq_cli_complain(const struct bq_error *err)

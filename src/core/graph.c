@@ -66,6 +66,11 @@ static int name_uses(struct bq_job *job, size_t i, struct bq_error *err)
         if (use->maker < 0)
             return -1;
         const struct bq_step *maker = &job->steps[use->maker];
+        if (use->param >= 0 && !use->is_next && step->param_line[use->param]) {
+            bq_fail(err, BQ_EXIT_USAGE, "%s: '%s' is given by params and by uses", who,
+                    step->kernel->params[use->param].name);
+            return at_line(job, use->line, err);
+        }
         if (use->is_next && (!loop || bq_graph_loop(job, (size_t)use->maker) != loop)) {
             bq_fail(err, BQ_EXIT_USAGE,
                     "%s: next takes from a step of the same loop, and '%s' is %s", who, use->step,

@@ -372,6 +372,18 @@ struct bq_step bq_steps_preview(const struct bq_job *job, const struct bq_graph 
     return step;
 }
 
+/* Chunks alone would not tell how far a loop has come. */
+static void say_rounds(const struct steps *s, struct bq_error *err)
+{
+    for (size_t i = 0; i < s->n_nodes; i++) {
+        const struct node *node = &s->nodes[i];
+        const struct bq_error why = *err;
+        if (node->loop && node->state != WAITING && node->state != OVER)
+            bq_fail(err, why.exit, "%.450s in round %llu of '%s'", why.text,
+                    (unsigned long long)node->round + 1, node->loop->name);
+    }
+}
+
 int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
                  struct bq_error *err)
 {
@@ -386,8 +398,10 @@ int bq_steps_run(const struct bq_job *job, const struct bq_steps_driver *driver,
         bq_graph_make(&s->graph, job, err) < 0 || make_nodes(s, err) < 0 || recall_begin(s, err) < 0
             ? -1
             : run(s, err);
-    if (rc < 0 && err->exit == BQ_EXIT_STOPPED)
+    if (rc < 0 && err->exit == BQ_EXIT_STOPPED) {
         recall_save(s);
+        say_rounds(s, err);
+    }
     if (rc < 0)
         driver->abandon(driver->run_context);
     else
