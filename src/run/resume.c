@@ -205,17 +205,19 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
                                  struct bq_error *err)
 {
     struct bq_resume *resume = bq_alloc(1, sizeof *resume);
-    if (!resume || !(resume->path = path_of(job, &resume->folder, "")) ||
-        !(resume->lock_path = path_of(job, &resume->folder, "-lock"))) {
+    if (!resume) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-        bq_resume_close(resume);
         return NULL;
     }
     resume->lock = -1;
     resume->every_s = options->every_s;
     resume->is_fresh = options->is_fresh;
-    resume->begun_at = resume->saved_at = bq_now();
-    if (bq_job_shape(job, options->version, &resume->of, err) == 0) {
+    resume->saved_at = bq_now();
+    resume->path = path_of(job, &resume->folder, "");
+    resume->lock_path = path_of(job, &resume->folder, "-lock");
+    if (!resume->path || !resume->lock_path) {
+        bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    } else if (bq_job_shape(job, options->version, &resume->of, err) == 0) {
         bq_hash_text(&resume->of.job, resume->job);
         if (find(resume, job, err) == 0)
             return resume;

@@ -12,10 +12,10 @@ struct bq_resume {
     size_t folder;   /* length of its folder's part, with the slash */
     double every_s;
     struct bq_checkpoint_of of;
-    char job[33];                      /* of.job as text */
-    struct bq_checkpoint *found;       /* NULL: none */
-    uint64_t begun_at, saved_at, took; /* clock, ns */
-    bool is_saved;                     /* there is a checkpoint, found or saved */
+    char job[33];                /* of.job as text */
+    struct bq_checkpoint *found; /* NULL: none */
+    uint64_t saved_at, took;     /* clock, ns */
+    bool is_saved;               /* there is a checkpoint, found or saved */
     bool has_begun;
     bool is_fresh; /* what is there is not wanted */
     bool is_off;   /* nothing is saved (any more) */
