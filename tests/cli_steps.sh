@@ -102,6 +102,13 @@ cat >never.yaml <<'EOF'
 EOF
 check "a loop that is never over is told" bash -c "'$banquet' run never.yaml -q; [ \$? = 3 ]"
 check "a loop that is never over is told" bash -c "'$banquet' run never.yaml -q | tr -s ' \n' ' ' | grep -q 'round 3 of at most 3.*not yet < -1'"
+# A loop over compressed rows decodes them once, where memory allows, and gets the same.
+check "compressed clusters" $banquet make clusters packed.h5 --size 20000x5 --gzip 4 --quiet
+grep assign loops.yaml | sed 's/.*{/{/; s/, uses: {centres: start}//; s/params: {k: 5}/params: {k: 2, centres: [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]}/' >rows.yaml
+want=$(digest $banquet run rows.yaml)
+for more in "" "-n 3" "--memory 40MiB" "--cooks 1" "--set delivery=coordinator -n 2" "--schedule dynamic:1 -n 3"; do
+    same "the same clusters of compressed rows ($more)" "$(digest $banquet run rows.yaml --input packed.h5:/clusters $more)" "$want"
+done
 check "wide halos are cut" $banquet make cells tiny.h5 --size 3x3 --quiet
 refused 2 "margin" $banquet run "$root/jobs/median.yaml" --input tiny.h5:/cells --output x.h5:/x --set params.radius=5
 refused 2 "does not look beyond" $banquet run "$root/jobs/gamma.yaml" --input photo.h5:/photo --output x.h5:/x --set border=wrap

@@ -86,10 +86,31 @@ static void where_nothing_is_cut_nothing_is_kept(void)
     CU_ASSERT_EQUAL(fit.repeats, 1);
 }
 
+static void what_comes_again_is_kept_where_half_of_the_memory_is_enough(void)
+{
+    struct bq_recipe recipe = cut(512, 1024, 0);
+    struct bq_fit fit;
+    struct bq_error err;
+    recipe.comes_again = 1;
+    uint64_t all = 8 * 32, mib = 1 << 20, once = all * mib;
+    CU_ASSERT_EQUAL(bq_executor_fit(&recipe, &kernel, false, false, 3, 4 * once, &fit, &err), 0);
+    CU_ASSERT_EQUAL(fit.n_cached, 0); /* with another input */
+    recipe.input_stays = true;
+    CU_ASSERT_EQUAL(bq_executor_fit(&recipe, &kernel, false, false, 3, 4 * once, &fit, &err), 0);
+    CU_ASSERT(fit.keeps_all && fit.n_cached >= all && fit.n_cooks == 3);
+    CU_ASSERT(fit.bytes <= 2 * once);
+    CU_ASSERT_EQUAL(bq_executor_fit(&recipe, &kernel, false, false, 3, 2 * once, &fit, &err), 0);
+    CU_ASSERT(!fit.keeps_all && fit.n_cached == 0 && fit.n_cooks == 3);
+    CU_ASSERT_EQUAL(bq_executor_fit(&recipe, &kernel, true, false, 3, 4 * once, &fit, &err), 0);
+    CU_ASSERT(!fit.keeps_all); /* the coordinator sends it again */
+}
+
 static const struct test tests[] = {
     {"a row is what blocks share until it is wanted no more",
      a_row_is_what_blocks_share_until_it_is_wanted_no_more},
     {"fewer cooks keep what they decode", fewer_cooks_keep_what_they_decode},
+    {"what comes again is kept where half of the memory is enough",
+     what_comes_again_is_kept_where_half_of_the_memory_is_enough},
     {"where nothing is cut nothing is kept", where_nothing_is_cut_nothing_is_kept},
 };
 

@@ -255,6 +255,7 @@ static struct bq_recipe example_recipe(void)
                           .open = 2,
                           .is_team = true,
                           .is_bound = true,
+                          .input_stays = true,
                           .comes_again = 17};
     r.params[0].i = -5;
     r.params[1].r = inf;
@@ -343,7 +344,8 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.params[3].list->n == 3 && out.params[3].list->at[2] == 1e300);
     CU_ASSERT(out.plan.halo.width[2] == 3 && out.plan.halo.border == BQ_CONSTANT &&
               out.plan.halo.value[7] == 2 && out.plan.max_window == in.plan.max_window);
-    CU_ASSERT(out.pipeline.is_on && out.pipeline.keeps_order && out.pipeline.threads[BQ_LINE_WRITE] == 1 && out.n_beside == 5);
+    CU_ASSERT(out.pipeline.is_on && out.pipeline.keeps_order &&
+              out.pipeline.threads[BQ_LINE_WRITE] == 1 && out.n_beside == 5);
     CU_ASSERT(out.params[4].list->n == 0 && in.params[4].list == NULL);
     CU_ASSERT(out.schedule.policy == BQ_FACTORING && out.schedule.block == 9);
     CU_ASSERT(out.is_team && out.is_bound && out.has_input && out.has_output);
@@ -352,7 +354,7 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT(out.file_bytes == 1u << 20 && out.identity[0] == 77 && out.identity[1] == UINT64_MAX);
     CU_ASSERT(out.delivery == BQ_DELIVERY_COORDINATOR && out.on_error == BQ_ON_ERROR_SKIP);
     CU_ASSERT_EQUAL(out.library_bytes, 12345);
-    CU_ASSERT_EQUAL(out.comes_again, 17);
+    CU_ASSERT(out.comes_again == 17 && out.input_stays);
     CU_ASSERT_EQUAL(out.output.refuses_nan, in.output.refuses_nan);
     CU_ASSERT(out.memory == UINT64_C(1) << 40 && out.output.how == BQ_OUTPUT_DIRECT);
     CHECK_TEXT(out.output.work, in.output.work);

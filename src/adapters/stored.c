@@ -184,7 +184,7 @@ static int decode_piece(const struct bq_layout *layout, const struct bq_box *blo
     uint32_t mask = layout->has_raw_edges && !is_whole(layout, cell) ? ~UINT32_C(0) : piece->mask;
     size_t size = bq_layout_chunk_bytes(layout);
     /* Others want the rest of it, or the same of it for their margins. */
-    bool is_shared = decoder->cache && (decoder->has_margins || !is_same(&part, cell));
+    bool is_shared = decoder->cache && (decoder->is_kept || !is_same(&part, cell));
     bool is_direct = !is_shared && is_whole(layout, cell) && is_same(cell, block) &&
                      bq_number_is_native(&layout->number);
     bool is_new = true;

@@ -65,7 +65,7 @@ struct bq_decoder {
     struct bq_codec *codec;
     void *scratch;
     struct bq_chunk_cache *cache;
-    bool has_margins; /* blocks overlap: every stored chunk is wanted by several */
+    bool is_kept; /* every stored chunk is wanted again: blocks overlap, or come again */
 };
 
 /* To the dense native block in `data`. Errors (exit 1) name the filter and the stored chunk's

@@ -85,6 +85,7 @@ struct bq_step {
     const char *from;                    /* then: the name of the step that made it */
     unsigned n_beside;    /* steps that may be under way with it, itself included; 0: it is alone */
     unsigned comes_again; /* the same number, not 0, in all rounds of a loop */
+    bool input_stays;     /* and the same input */
     const char *made_by;  /* the kernel whose output is only copied here, or NULL */
     struct bq_use uses[BQ_MAX_USES];
     size_t n_uses;

@@ -227,6 +227,7 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u32(w, recipe->n_beside);
     bq_put_u64(w, recipe->library_bytes);
     bq_put_u32(w, recipe->comes_again);
+    bq_put_u8(w, recipe->input_stays);
     if (recipe->has_input)
         put_layout(w, &recipe->layout);
     if (recipe->has_output) {
@@ -330,6 +331,7 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->n_beside = bq_get_u32(r);
     recipe->library_bytes = bq_get_u64(r);
     recipe->comes_again = bq_get_u32(r);
+    recipe->input_stays = bq_get_u8(r) != 0;
     if (delivery >= BQ_N_DELIVERIES || on_error >= BQ_N_ON_ERRORS)
         return -1;
     recipe->delivery = (enum bq_delivery)delivery;

@@ -63,6 +63,7 @@ struct bq_recipe {
     struct bq_pipeline pipeline;        /* n_cooks are its readers, when it is on */
     uint32_t n_kitchens, n_cooks, open; /* n_cooks 0: a fair share of the cores */
     bool is_team, is_bound;             /* is_bound: cooks are pinned to cores */
+    bool input_stays;                   /* it comes again with the same input */
     uint32_t comes_again; /* 0, or what all rounds of a step of a loop have in common: a kitchen may
                              keep its cooks and buffers for the next */
 };

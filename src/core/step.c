@@ -238,6 +238,15 @@ bool bq_step_takes_input(const struct bq_step *step)
     return false;
 }
 
+bool bq_step_uses_input(const struct bq_step *step)
+{
+    for (size_t i = 0; i < step->n_uses; i++) {
+        if (step->uses[i].param == BQ_USE_INPUT)
+            return true;
+    }
+    return false;
+}
+
 int bq_step_use(struct bq_step *step, const char *what, const char *from, bool is_next, int line,
                 struct bq_error *err)
 {

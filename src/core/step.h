@@ -63,6 +63,9 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
 /* Whether another step's output is its input, from the first round on. */
 bool bq_step_takes_input(const struct bq_step *step);
 
+/* Or from any round on. */
+bool bq_step_uses_input(const struct bq_step *step);
+
 /* Adds what a step takes from another: `what` is a parameter or "input", `from` is STEP or
  * STEP.RESULT. is_next: from the round before. */
 int bq_step_use(struct bq_step *step, const char *what, const char *from, bool is_next, int line,

@@ -24,6 +24,7 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
 struct bq_fit {
     unsigned n_cooks, n_slots; /* cooks, and chunks that each may have in progress */
     unsigned n_cached;         /* decoded chunks that are kept for other blocks */
+    bool keeps_all;            /* which are all that there are: a loop decodes them once */
     bool has_plenty;           /* thin blocks are fetched together */
     uint64_t bytes;            /* of all buffers */
     double repeats;            /* how many times each stored chunk is decoded, about */

@@ -35,6 +35,7 @@ static uint64_t stack_bytes(const struct bq_recipe *recipe)
 struct need {
     uint64_t slot, cook, cached, fixed;
     unsigned row;     /* decoded chunks that should be kept */
+    unsigned all;     /* those of the whole input, for the next round; 0: not wanted, or too many */
     bool is_long_row; /* and these are not all of them */
 };
 
@@ -53,6 +54,7 @@ static struct need need_of(const struct bq_recipe *recipe, bool is_served, bool 
                          .cached = in.cached,
                          .row = in.row < MOST_CACHED ? (unsigned)in.row : MOST_CACHED,
                          .is_long_row = in.row > MOST_CACHED,
+                         .all = in.all <= MOST_CACHED ? (unsigned)in.all : 0,
                          .fixed = in.fixed + out.fixed + n_workers * out.worker};
 }
 
@@ -168,6 +170,12 @@ int bq_executor_fit(const struct bq_recipe *recipe, const struct bq_kernel *kern
     fit->has_plenty = total(need, n_cooks, least, enough(need, n_cooks)) <= budget;
     if (!fit->has_plenty)
         need = need_of(recipe, is_served, is_direct, false);
+    /* All of the input, where half of the memory is enough for that. */
+    fit->keeps_all = need.all && total(need, n_cooks, least, need.all + 2 * n_cooks) <= budget / 2;
+    if (fit->keeps_all) {
+        need.row = need.all;
+        need.is_long_row = false;
+    }
     fit->least_for_row = need.is_long_row ? UINT64_MAX : total(need, 1, least, enough(need, 1));
     unsigned thin = most_cooks(need, n_cooks, least, false, budget);
     unsigned keeping = need.is_long_row ? 0 : most_cooks(need, n_cooks, least, true, budget);
@@ -226,7 +234,7 @@ int bq_executor_prepare(struct bq_executor *x, unsigned n_cooks, uint64_t budget
     if (!x->benches)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     if (x->intake && bq_intake_prepare(x->intake, fit->n_cooks, fit->n_slots, fit->n_cached,
-                                       fit->has_plenty, err) < 0)
+                                       fit->keeps_all, fit->has_plenty, err) < 0)
         return -1;
     x->n_cooks = fit->n_cooks;
     unsigned n_workers = x->recipe->pipeline.is_on ? bq_pipeline_workers(&x->recipe->pipeline) : 0;

@@ -110,6 +110,18 @@ static size_t strip_bytes(const struct bq_recipe *recipe)
     return wraps ? (size_t)plan->max_window * bq_type_size(recipe->in_type) : 0;
 }
 
+/* Of the whole dataset; the largest number when they are too many to count. */
+static uint64_t stored_chunks(const struct bq_layout *layout)
+{
+    uint64_t n = 1;
+    for (int i = 0; i < layout->space.rank; i++) {
+        uint64_t c = layout->chunk.extent[i], all = layout->space.extent[i];
+        if (__builtin_mul_overflow(n, all / c + (all % c != 0), &n))
+            return UINT64_MAX;
+    }
+    return n;
+}
+
 struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
                                          bool has_plenty)
 {
@@ -123,7 +135,8 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
              sizeof(struct slot);
     m.cook = chunk ? chunk + bq_codec_memory(chunk, &layout->filters) : 0;
     m.row = chunk ? bq_stored_row(layout, &recipe->plan) : 0;
-    m.cached = m.row ? bq_chunk_cache_memory(1, chunk) : 0;
+    m.all = chunk && recipe->input_stays && !is_served ? stored_chunks(layout) : 0;
+    m.cached = m.row || m.all ? bq_chunk_cache_memory(1, chunk) : 0;
     if (is_served)
         m.fixed = BQ_TRANSPORT_RECEIVING * slot_room(recipe, true);
     m.slot += strip_bytes(recipe);
@@ -137,7 +150,7 @@ struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is
 }
 
 int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, unsigned n_cached,
-                      bool has_plenty, struct bq_error *err)
+                      bool keeps_all, bool has_plenty, struct bq_error *err)
 {
     const bool is_served = !t->input;
     const struct bq_layout *layout = &t->recipe->layout;
@@ -160,7 +173,7 @@ int bq_intake_prepare(struct bq_intake *t, unsigned n_cooks, unsigned n_slots, u
     for (unsigned c = 0; c < t->n_cooks && chunk; c++) {
         struct bq_decoder *decoder = &t->cooks[c].decoder;
         decoder->cache = t->cache;
-        decoder->has_margins = t->recipe->plan.halo.is_any;
+        decoder->is_kept = t->recipe->plan.halo.is_any || keeps_all;
         decoder->scratch = bq_room(1, chunk);
         if (!decoder->scratch || !(decoder->codec = bq_codec_create(chunk, err)))
             return bq_fail(err, BQ_EXIT_FAILED, "out of memory for the input");

@@ -31,15 +31,17 @@ bool bq_intake_again(struct bq_intake *intake);
 bool bq_intake_is_served(const struct bq_intake *intake);
 
 /* Allocates what so many cooks need; n_slots: chunks that each may have in progress; n_cached:
- * decoded chunks that are kept for other blocks, one a cook at least where `row` is not 0;
+ * decoded chunks that are kept for other blocks, one a cook at least where `row` is not 0, or with
+ * keeps_all for the next round;
  * has_plenty: whether thin blocks are fetched together (band.h), which takes memory. */
 int bq_intake_prepare(struct bq_intake *intake, unsigned n_cooks, unsigned n_slots,
-                      unsigned n_cached, bool has_plenty, struct bq_error *err);
+                      unsigned n_cached, bool keeps_all, bool has_plenty, struct bq_error *err);
 
 /* What that will be, at most, in bytes: for each chunk in progress, for each cook, for each decoded
- * chunk that is kept, and once. row: how many of these there should be (bq_stored_row). */
+ * chunk that is kept, and once. row: how many of these there should be (bq_stored_row); all: how
+ * many there are, of a step that comes again with the same input, else 0. */
 struct bq_intake_memory {
-    uint64_t slot, cook, cached, fixed, row;
+    uint64_t slot, cook, cached, fixed, row, all;
 };
 struct bq_intake_memory bq_intake_memory(const struct bq_recipe *recipe, bool is_served,
                                          bool has_plenty);

@@ -278,6 +278,7 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     recipe->memory = step->memory;
     recipe->n_beside = step->n_beside;
     recipe->comes_again = step->comes_again;
+    recipe->input_stays = step->input_stays;
     int line = step->kernel_line;
     if (step->input.file) {
         line = step->input.line;

@@ -81,6 +81,7 @@ static int begin_turn(struct steps *s, struct node *node, int feeder, struct bq_
     /* What kitchens keep for the next round is beside what the loop's other steps need. */
     bool is_kept = loop && loop->repeat > 1 && (loop->n == 1 || !node->step.memory);
     node->step.comes_again = is_kept ? (unsigned)node->turn.i + 1 : 0;
+    node->step.input_stays = is_kept && !bq_step_uses_input(&node->step);
     node->state = UNDER_WAY;
     if (turn_take(s, &node->turn, &node->step, err) < 0 ||
         turn_set_output(s, &node->turn, &node->step, err) < 0)
