@@ -94,7 +94,7 @@ refused 2 "until.yaml:1: step 'grow' has no result 'alve'" $banquet run until.ya
 same "both were found before anything was cooked" "$(ls late.h5 2>/dev/null)" ""
 sed -i 's/mean: all.median/deviation: all.min/' bad.yaml
 sed -i 's/kernel: stats/kernel: histogram/; s/deviation: all.min/mean: all.counts/' bad.yaml
-refused 2 "bad.yaml:3: mean wants one number, and 'counts' has 256" $banquet run bad.yaml
+refused 2 "bad.yaml:3: from step 'all': mean wants one number, and 'counts' has 256" $banquet run bad.yaml
 same "nothing is half-written" "$(ls -A | grep -c bad.h5)" 0
 
 cat >never.yaml <<'EOF'
@@ -104,11 +104,16 @@ check "a loop that is never over is told" bash -c "'$banquet' run never.yaml -q;
 check "a loop that is never over is told" bash -c "'$banquet' run never.yaml -q | tr -s ' \n' ' ' | grep -q 'round 3 of at most 3.*not yet < -1'"
 # A loop over compressed rows decodes them once, where memory allows, and gets the same.
 check "compressed clusters" $banquet make clusters packed.h5 --size 20000x5 --gzip 4 --quiet
-grep assign loops.yaml | sed 's/.*{/{/; s/, uses: {centres: start}//; s/params: {k: 5}/params: {k: 2, centres: [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]}/' >rows.yaml
+cat >rows.yaml <<'EOF'
+{name: assign, kernel: kmeans, params: {k: 2, centres: [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]}, input: "clusters.h5:/clusters", next: {centres: assign}, repeat: 50, until: moved < 1e-9}
+EOF
 want=$(digest $banquet run rows.yaml)
+same "it has a digest" "${want:+yes}" yes
 for more in "" "-n 3" "--memory 40MiB" "--cooks 1" "--set delivery=coordinator -n 2" "--schedule dynamic:1 -n 3"; do
     same "the same clusters of compressed rows ($more)" "$(digest $banquet run rows.yaml --input packed.h5:/clusters $more)" "$want"
 done
+refused 2 "until's value must be a number, not 'nan'" $banquet run rows.yaml --set until='moved < nan'
+refused 2 "'k' is given by params and by uses" bash -c "sed 's/params: {k: 5}, input: .clusters.h5:.clusters.,/&/; s/uses: {centres: start}/uses: {centres: start, k: start}/' loops.yaml >both.yaml; $banquet run both.yaml --force"
 check "wide halos are cut" $banquet make cells tiny.h5 --size 3x3 --quiet
 refused 2 "margin" $banquet run "$root/jobs/median.yaml" --input tiny.h5:/cells --output x.h5:/x --set params.radius=5
 refused 2 "does not look beyond" $banquet run "$root/jobs/gamma.yaml" --input photo.h5:/photo --output x.h5:/x --set border=wrap

@@ -121,7 +121,7 @@ static void a_margin_wider_than_the_dataset_is_refused(void)
     CU_ASSERT_EQUAL(bq_plan_make(&plan, &space, (uint64_t[]){2, 7}, NULL), 0);
     before = plan;
     CU_ASSERT_EQUAL(bq_plan_set_halo(&plan, &(struct bq_halo){.width = {6, 0}}, &err), -1);
-    CHECK_TEXT(err.text, "a margin of 6 along axis 0, where the dataset has 5 elements");
+    CHECK_TEXT(err.text, "a margin of 6 along axis 0, and the dataset's extent there is 5");
     CU_ASSERT(plan.max_window == before.max_window && !plan.halo.is_any);
     CU_ASSERT_EQUAL(bq_plan_set_halo(&plan, &(struct bq_halo){.width = {5, 7}}, &err), 0);
     CU_ASSERT(plan.halo.is_any && plan.max_window == 12 * 21);

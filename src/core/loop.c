@@ -61,7 +61,7 @@ int bq_until_set(struct bq_until *until, const char *reduction, const char *rela
                               err);
     if (found < 0)
         return bq_value_wrong("until's relation", "<, <=, >, >= or ==", relation, err);
-    if (bq_text_real(value, &next.value))
+    if (bq_text_real(value, &next.value) || next.value != next.value) /* nothing is below NaN */
         return bq_value_wrong("until's value", "a number", value, err);
     memcpy(next.step, reduction, n);
     memcpy(next.result, result, strlen(result) + 1);

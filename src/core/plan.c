@@ -50,7 +50,7 @@ int bq_plan_set_halo(struct bq_plan *plan, const struct bq_halo *halo, struct bq
         uint64_t width = halo->width[i];
         if (width > BQ_MAX_HALO || (plan->n_chunks && width > plan->space.extent[i]))
             return bq_fail(err, BQ_EXIT_USAGE,
-                           "a margin of %llu along axis %d, where the dataset has %llu elements",
+                           "a margin of %llu along axis %d, and the dataset's extent there is %llu",
                            (unsigned long long)width, i, (unsigned long long)plan->space.extent[i]);
         window.extent[i] = plan->chunk[i] + 2 * width;
         is_any = is_any || width > 0;

@@ -262,7 +262,7 @@ static int begin_over(struct steps *s, struct node *node, struct bq_error *err)
                      : 0;
         if (node->loop) {
             report.n_rounds = node->round;
-            report.is_short = node->is_short;
+            report.is_short = turn_is_short(s, node, i);
             snprintf(report.loop, sizeof report.loop, "round %llu of at most %llu",
                      (unsigned long long)node->round, (unsigned long long)node->loop->repeat);
         }

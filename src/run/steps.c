@@ -131,7 +131,7 @@ static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
                  (unsigned long long)node->round, (unsigned long long)node->loop->repeat,
                  (double)node->spent * 1e-9, resumed, node->says[0] ? ": " : "", node->says);
         report->n_rounds = node->round;
-        report->is_short = node->is_short;
+        report->is_short = turn_is_short(s, node, node->order[k]);
         const struct bq_place *output = &s->job->steps[node->order[k]].output;
         if (output->file) /* it is there now, wherever the last round left it */
             snprintf(report->output, sizeof report->output, "%.300s:%.200s", output->file,

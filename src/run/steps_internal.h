@@ -81,6 +81,9 @@ bool turn_is_named(const struct steps *s, size_t i);
 int turn_expect(const struct steps *s, size_t i, const struct bq_report *names,
                 struct bq_error *err);
 
+/* Whether step i, whose result the condition looks at, is to say that the loop ended too early. */
+bool turn_is_short(const struct steps *s, const struct node *node, size_t i);
+
 /* 1: the loop's condition is true; 0: not yet. says: the number, for people. */
 int turn_is_last(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
                  struct bq_error *err);

@@ -40,9 +40,14 @@ int turn_take(struct steps *s, const struct turn *turn, struct bq_step *step, st
         }
         const char *name = use->result ? use->result : step->kernel->params[use->param].name;
         const struct bq_result *result = bq_kept_result(kept, name);
-        if ((!result && bq_kept_fail(kept, use->step, name, err) < 0) ||
-            bq_kept_as_param(step, use->param, result, err) < 0)
+        if (!result) {
+            bq_kept_fail(kept, use->step, name, err);
             return at_line(s->job, use->line, err);
+        }
+        if (bq_kept_as_param(step, use->param, result, err) < 0) {
+            bq_fail_in(err, "from step '%s'", use->step);
+            return at_line(s->job, use->line, err);
+        }
     }
     /* A file that a step of a loop makes is not there yet. */
     int maker = bq_graph_maker(s->job, turn->i);
@@ -167,6 +172,11 @@ int turn_expect(const struct steps *s, size_t i, const struct bq_report *names,
     return until && until->is_given && strcmp(until->step, s->job->steps[i].name) == 0
                ? expect_result(s, &seen, until->step, until->result, until->line, err)
                : 0;
+}
+
+bool turn_is_short(const struct steps *s, const struct node *node, size_t i)
+{
+    return node->is_short && strcmp(node->loop->until.step, s->job->steps[i].name) == 0;
 }
 
 int turn_is_last(struct steps *s, const struct bq_loop *loop, uint64_t round, char says[200],
