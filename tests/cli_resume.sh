@@ -149,6 +149,19 @@ refused 2 "bright.h5 already exists" $banquet run job.yaml --fresh
 check "and fresh" $banquet run job.yaml --fresh --force -q
 rm -f bright.h5 two.h5 score.h5
 
+# -- killed long before the first ten seconds are over: what was made is known all the same
+printf 'steps:\n  - {name: a, kernel: copy, input: "photo.h5:/photo", output: "first.h5:/x"}\n  - {name: pause, kernel: oven, params: {n: 500, wait_ms: 10, cook_ms: 0}}\n' >early.yaml
+$banquet run early.yaml --at-once 1 -q >/dev/null 2>&1 &
+pid=$!
+for _ in $(seq 1000); do
+    [ -e .first.h5.banquet-resume ] && break
+    sleep 0.01
+done
+kill -KILL $pid
+wait $pid 2>/dev/null
+check "the output of a killed run is not in the way" $banquet run early.yaml --set pause.params.n=500
+rm first.h5
+
 # -- loops: more rounds, fewer rounds, and no checkpoint
 printf '{name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "grown.h5:/cells", next: {input: life}, repeat: 100000}\n' >life.yaml
 check "cells" $banquet make cells cells.h5 --size 97x130 --quiet

@@ -64,14 +64,13 @@ void resume_hash(const void *bytes, size_t n, struct bq_hash *hash)
 
 bool bq_resume_is_due(const struct bq_resume *resume, bool has_published)
 {
-    uint64_t now = bq_now(), since = now - resume->saved_at;
+    uint64_t since = bq_now() - resume->saved_at;
     if (resume->every_s < 0 || resume->is_off)
         return false;
-    if (resume->every_s == 0)
-        return true;
     /* An output that no checkpoint knows of would be in the way of a run that goes on. */
-    double every_s = has_published && resume->every_s > 1 ? 1 : resume->every_s;
-    return (double)since >= every_s * 1e9 && since >= resume->took * MOST_SHARE;
+    if (resume->every_s == 0 || has_published)
+        return true;
+    return (double)since >= resume->every_s * 1e9 && since >= resume->took * MOST_SHARE;
 }
 
 static int copy_bytes(int from, int to)
