@@ -52,6 +52,26 @@ slow_storage() { # then: slow COMMAND.. runs it with slow storage (slow_storage.
 }
 slow() { LD_PRELOAD=$folder/slow.so "$@"; }
 
+until_there() { # until_there PATTERN: waits for such a file, ten seconds at most
+    local i
+    for i in $(seq 1000); do
+        compgen -G "$1" >/dev/null && return
+        sleep 0.01
+    done
+}
+
+damage() { # damage FILE DATASET N: the N-th stored chunk cannot be decoded any more
+    /usr/bin/python3 - "$@" <<'END'
+import h5py, sys
+file, dataset, n = sys.argv[1:]
+with h5py.File(file) as f:
+    place = f[dataset].id.get_chunk_info(int(n)).byte_offset
+with open(file, "r+b") as f:
+    f.seek(place + 20)
+    f.write(b"\xff" * 40)
+END
+}
+
 finish() {
     echo "$n_checks checks, $n_failed failed"
     [ $n_checks -gt 0 ] && [ $n_failed = 0 ]

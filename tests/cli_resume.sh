@@ -35,10 +35,7 @@ begin() {
     shift
     $banquet run job.yaml --checkpoint 0 -q "$@" >out 2>err &
     local pid=$!
-    for _ in $(seq 600); do
-        [ -e $checkpoint ] && break
-        sleep 0.01
-    done
+    until_there $checkpoint
     sleep 0.$((RANDOM % 30 + 10))
     kill -"$signal" $pid
     wait $pid 2>/dev/null
@@ -136,10 +133,7 @@ rm -f bright.h5 two.h5 score.h5
 # -- while it is under way, nobody else goes on from it
 $banquet run job.yaml --checkpoint 0 -q --force --set two.repeat=100000 >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 600); do
-    [ -e $checkpoint ] && break
-    sleep 0.01
-done
+until_there $checkpoint
 refused 2 "this job is under way already, as process $pid" $banquet run job.yaml --set two.repeat=100000
 refused 2 "this job is under way already, as process $pid" $banquet run job.yaml --fresh
 kill -INT $pid
@@ -153,10 +147,7 @@ rm -f bright.h5 two.h5 score.h5
 printf 'steps:\n  - {name: a, kernel: copy, input: "photo.h5:/photo", output: "first.h5:/x"}\n  - {name: pause, kernel: oven, params: {n: 500, wait_ms: 10, cook_ms: 0}}\n' >early.yaml
 $banquet run early.yaml --at-once 1 -q >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 1000); do
-    [ -e .first.h5.banquet-resume ] && break
-    sleep 0.01
-done
+until_there .first.h5.banquet-resume
 kill -KILL $pid
 wait $pid 2>/dev/null
 check "the output of a killed run is not in the way" $banquet run early.yaml --set pause.params.n=500
@@ -183,10 +174,7 @@ refused 2 "--checkpoint must be a number of seconds, or off" $banquet run life.y
 printf '{name: assign, kernel: kmeans, params: {k: 2, centres: [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]}, input: "clusters.h5:/clusters", next: {centres: assign}, repeat: 1000000}\n' >means.yaml
 $banquet run means.yaml --checkpoint 0 -q >/dev/null 2>&1 &
 pid=$!
-for _ in $(seq 600); do
-    [ -e .means.yaml.banquet-resume ] && break
-    sleep 0.01
-done
+until_there .means.yaml.banquet-resume
 check "another k runs beside it" $banquet run means.yaml --set params.k=1 --set params.centres=0,0,0,0,0 --set assign.repeat=30 --checkpoint 0
 check "and the same, as nobody writes" $banquet run means.yaml --set assign.repeat=30 --checkpoint 0 --fresh
 same "what is saved is the first one's" "$([ -e .means.yaml.banquet-resume ] && echo yes)" yes
@@ -213,12 +201,6 @@ refused 3 "chunk 8: round 1: it writes NaN" $banquet run heat.yaml --set heat.re
 same "once" "$(number r.json n_given_up)" 1
 
 # -- a loop that is over, and steps behind it -----------------------------------------------------
-until_there() { # until_there FILE: waits for it, ten seconds at most
-    for _ in $(seq 1000); do
-        [ -e "$1" ] && return
-        sleep 0.01
-    done
-}
 stop_when() { # stop_when FILE SECONDS JOB ARGUMENT..: stops the job by SIGINT when the file is there, and some time is over
     local file=$1 seconds=$2
     shift 2

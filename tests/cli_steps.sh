@@ -122,14 +122,7 @@ refused 2 "border: 300 is no uint8" $banquet run "$root/jobs/median.yaml" --inpu
 
 # A damaged chunk in the middle of a chain: skipped and filled, the same every time; or the end of all.
 check "a compressed photo" $banquet make photo z.h5 --size 300x257 --chunk 50x70 --gzip 1 --quiet
-/usr/bin/python3 - <<'EOF'
-import h5py
-with h5py.File("z.h5") as f:
-    place = f["photo"].id.get_chunk_info(4).byte_offset
-with open("z.h5", "r+b") as f:
-    f.seek(place + 20)
-    f.write(b"\xff" * 40)
-EOF
+damage z.h5 photo 4
 sed -i 's/photo.h5/z.h5/' chain.yaml
 refused 1 "stored chunk" $banquet run chain.yaml --force
 same "nothing is left" "$(ls -A | grep -c '^\.')" 0
@@ -142,10 +135,7 @@ done
 # A loop that is stopped leaves what it goes on from, and nothing else (cli_resume.sh).
 $banquet run loops.yaml --force --set life.repeat=1000000 --checkpoint 0 -q >out 2>err &
 pid=$!
-for _ in $(seq 1000); do
-    [ -e .grown.h5.banquet-resume ] && break
-    sleep 0.01
-done
+until_there .grown.h5.banquet-resume
 kill -INT $pid
 wait $pid
 same "a loop is stopped" $? 75

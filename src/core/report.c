@@ -1,5 +1,6 @@
 #include "core/report.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/heap.h"
@@ -65,6 +66,23 @@ int bq_report_copy_results(struct bq_report *report, const struct bq_result *res
             return -1;
     }
     return 0;
+}
+
+void bq_report_carry(const struct bq_report *earlier, struct bq_report *report, uint64_t round)
+{
+    struct bq_given_up *all = report->given_up;
+    size_t n = earlier->n_given_up, room = BQ_MAX_NAMED - n;
+    size_t own = report->n_given_up < room ? report->n_given_up : room;
+    for (size_t g = 0; g < own; g++) {
+        char why[sizeof all->why];
+        memcpy(why, all[g].why, sizeof why);
+        snprintf(all[g].why, sizeof all->why, "round %llu: %.130s", (unsigned long long)round, why);
+    }
+    memmove(all + n, all, own * sizeof *all);
+    if (n)
+        memcpy(all, earlier->given_up, n * sizeof *all);
+    report->n_given_up = n + own;
+    report->n_given_up_total += earlier->n_given_up_total;
 }
 
 void bq_report_free(struct bq_report *report)

@@ -92,6 +92,10 @@ void bq_report_at_once(const struct bq_report *report, struct bq_at_once *at_onc
 /* A copy of n results and what they own, into a report that has none; -1: no memory. */
 int bq_report_copy_results(struct bq_report *report, const struct bq_result *results, size_t n);
 
+/* What earlier rounds gave up is part of what this one made, whose report this is: it says so, and
+ * of its own in which round it was. given_up has room for BQ_MAX_NAMED. */
+void bq_report_carry(const struct bq_report *earlier, struct bq_report *report, uint64_t round);
+
 void bq_report_free(struct bq_report *report); /* what it points to, not itself */
 
 #endif

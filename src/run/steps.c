@@ -141,29 +141,10 @@ static int report_loop(struct steps *s, struct node *node, struct bq_error *err)
     return rc;
 }
 
-/* What earlier rounds gave up is part of what this one made. Each says in which round. */
-static void carry_given_up(const struct bq_report *earlier, struct bq_report *report,
-                           uint64_t round)
-{
-    struct bq_given_up *all = report->given_up;
-    size_t n = earlier->n_given_up, room = BQ_MAX_NAMED - n;
-    size_t own = report->n_given_up < room ? report->n_given_up : room;
-    for (size_t g = 0; g < own; g++) {
-        char why[sizeof all->why];
-        memcpy(why, all[g].why, sizeof why);
-        snprintf(all[g].why, sizeof all->why, "round %llu: %.130s", (unsigned long long)round, why);
-    }
-    memmove(all + n, all, own * sizeof *all);
-    if (n)
-        memcpy(all, earlier->given_up, n * sizeof *all);
-    report->n_given_up = n + own;
-    report->n_given_up_total += earlier->n_given_up_total;
-}
-
 /* A step of a loop is finished. */
 static int go_on_loop(struct steps *s, struct node *node, struct bq_error *err)
 {
-    carry_given_up(&node->reports[node->k], &node->report, node->round + 1);
+    bq_report_carry(&node->reports[node->k], &node->report, node->round + 1);
     bq_report_free(&node->reports[node->k]);
     node->reports[node->k] = node->report;
     node->report = (struct bq_report){0};
