@@ -271,7 +271,7 @@ pid=$!
 until_there .grown.h5.banquet-resume-lock
 refused 2 "this job is under way already, as process $pid" $banquet run life.yaml --force
 sleep 0.3
-shm=$(sed 's/.* //' .grown.h5.banquet-resume-lock)
+shm=$(grep '^/dev/shm/' .grown.h5.banquet-resume-lock)
 same "it works in memory" "$(ls -d "$shm")" "$shm"
 kill -KILL $pid
 wait $pid 2>/dev/null
@@ -283,13 +283,38 @@ $banquet run life.yaml -q >/dev/null 2>&1 &
 pid=$!
 until_there .grown.h5.banquet-resume-lock
 sleep 0.3
-same "who goes on works in memory" "$(sed 's/.* //' .grown.h5.banquet-resume-lock | cut -c 1-9)" /dev/shm/
+same "who goes on works in memory" "$(grep -c '^/dev/shm/' .grown.h5.banquet-resume-lock)" 1
 kill -INT $pid
 wait $pid
 rm -f .grown*
 mkfifo .grown.h5.banquet-resume
 refused 2 "it is not a file of yours" timeout 5 $banquet run life.yaml
 rm -f .grown*
+
+# -- a job of one step: who is at work, and what kill -9 leaves
+check "a long film" $banquet make field long.h5 --size 100x512x512 --quiet
+printf '{kernel: copy, input: "long.h5:/field", output: {file: copy.h5, dataset: /x, compress: "gzip:9"}}\n' >copy.yaml
+for signal in KILL INT; do
+    $banquet run copy.yaml -q >/dev/null 2>&1 &
+    pid=$!
+    until_there '.copy.h5.banquet-??????'
+    refused 2 "this job is under way already, as process $pid" $banquet run copy.yaml --force
+    refused 2 "this job is under way already, as process $pid" $banquet run copy.yaml -n 3
+    kill -$signal $pid
+    wait $pid 2>/dev/null
+done
+same "the next run removes what one that was killed has left, and stops in order" "$(ls -A | grep -c 'copy.h5')" 0
+$banquet run copy.yaml -q >/dev/null 2>&1 &
+pid=$!
+until_there '.copy.h5.banquet-??????'
+kill -KILL $pid
+wait $pid 2>/dev/null
+echo precious >.other.banquet-abcdef
+mkdir -m 755 d && echo "$PWD/.other.banquet-abcdefg" >>.copy.h5.banquet-resume-lock && echo "$PWD/copy.yaml" >>.copy.h5.banquet-resume-lock
+echo "$PWD/d" >>.copy.h5.banquet-resume-lock
+check "a small one in its place" $banquet run copy.yaml --input photo.h5:/photo
+same "nothing else is removed" "$(ls -A | grep -c 'copy.h5')$(ls -d d copy.yaml .other.banquet-abcdef | tr '\n' ' ')" "1.other.banquet-abcdef copy.yaml d "
+rm -rf d .other.banquet-abcdef copy.h5
 
 # -- a file that a kernel reads by its own, and one behind a virtual dataset, or beside it
 echo "$folder/cells.h5" >list.txt

@@ -26,6 +26,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &m->job;
         state->child_inputs[1] = &m->exec;
+        m->exec.is_resumable = true; /* it has one step: only the lock */
         break;
     case KEY_SIZE:
         m->size = arg;

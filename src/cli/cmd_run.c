@@ -54,11 +54,12 @@ static int check(struct run *r)
     struct bq_step step;
     struct bq_job *job = read_job(r, &err);
     const struct bq_resume_options options = {.version = BANQUET_VERSION,
+                                              .has_parts =
+                                                  job && (job->n_steps > 1 || job->n_loops > 0),
                                               .is_fresh = r->exec.is_fresh};
-    bool has_parts = job && (job->n_steps > 1 || job->n_loops > 0);
-    struct bq_resume *resume = has_parts ? bq_resume_open(job, &options, &err) : NULL;
+    struct bq_resume *resume = job ? bq_resume_open(job, &options, &err) : NULL;
     int code = 0;
-    if (!job || (has_parts && !resume) || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
+    if (!resume || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
         bq_resolve_check(job, r->exec.force, resume, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)

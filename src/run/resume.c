@@ -123,15 +123,21 @@ static void forget(struct bq_resume *resume)
     resume->found = NULL;
 }
 
+static bool has_output(const struct bq_job *job)
+{
+    for (size_t i = 0; i < job->n_steps; i++) {
+        if (job->steps[i].output.file)
+            return true;
+    }
+    return false;
+}
+
 /* Another run goes on. The same job would make the same output twice; another one may run beside
  * it, but saves nothing. */
 static int stand_aside(struct bq_resume *resume, const struct bq_job *job,
                        const struct resume_holder *holder, struct bq_error *err)
 {
-    bool has_output = false;
-    for (size_t i = 0; i < job->n_steps; i++)
-        has_output = has_output || job->steps[i].output.file;
-    if (strcmp(holder->job, resume->job) == 0 && has_output)
+    if (strcmp(holder->job, resume->job) == 0 && has_output(job))
         return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u of %s",
                        holder->pid, holder->host);
     resume->is_off = true;
@@ -190,10 +196,12 @@ static int load(struct bq_resume *resume, struct bq_error *err)
 static int find(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
 {
     struct resume_holder holder;
+    if (!resume->has_parts && !has_output(job))
+        return 0;
     int locked = resume_lock(resume, &holder);
     if (locked > 0)
         return stand_aside(resume, job, &holder, err);
-    if (resume->is_fresh)
+    if (resume->is_fresh || !resume->has_parts)
         return 0;
     if (load(resume, err) < 0 || (resume->found && check(resume, job, err) < 0))
         return -1;
@@ -212,12 +220,14 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
     resume->lock = -1;
     resume->every_s = options->every_s;
     resume->is_fresh = options->is_fresh;
+    resume->has_parts = options->has_parts;
+    resume->is_off = !options->has_parts;
     resume->saved_at = bq_now();
     resume->path = path_of(job, &resume->folder, "");
     resume->lock_path = path_of(job, &resume->folder, "-lock");
     if (!resume->path || !resume->lock_path) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    } else if (bq_job_shape(job, options->version, &resume->of, err) == 0) {
+    } else if (bq_job_shape(job, options->version, options->has_parts, &resume->of, err) == 0) {
         bq_hash_text(&resume->of.job, resume->job);
         if (find(resume, job, err) == 0)
             return resume;
@@ -228,7 +238,7 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
 
 void bq_resume_begin(struct bq_resume *resume)
 {
-    if (!resume || resume->lock < 0 || resume->has_begun)
+    if (!resume || !resume->has_parts || resume->lock < 0 || resume->has_begun)
         return;
     resume->has_begun = true;
     if (resume->is_fresh)

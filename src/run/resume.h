@@ -15,6 +15,7 @@ struct bq_resume;
 struct bq_resume_options {
     const char *version; /* of the program */
     double every_s;      /* at most so often; 0: whenever something is finished; below 0: never */
+    bool has_parts;      /* several steps, or a loop: else there is only the lock */
     bool is_fresh;       /* what an earlier run left is not wanted */
 };
 
@@ -34,8 +35,9 @@ bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
 /* The first step has begun: what --fresh does not want goes. */
 void bq_resume_begin(struct bq_resume *resume);
 
-/* A folder that the run has made for itself: removed by the next run if this one is killed. */
-void bq_resume_scratch(struct bq_resume *resume, const char *folder);
+/* A work file or a scratch folder, which the next run removes if this one is killed. NULLs are
+ * fine. */
+void bq_resume_note(struct bq_resume *resume, const char *path);
 
 /* Whether it is time to save; has_published: an output was made since. */
 bool bq_resume_is_due(const struct bq_resume *resume, bool has_published);

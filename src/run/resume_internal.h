@@ -2,13 +2,15 @@
 #ifndef BQ_RUN_RESUME_INTERNAL_H
 #define BQ_RUN_RESUME_INTERNAL_H
 
-#include "core/recipe.h"
+#include <sys/types.h>
+
 #include "run/resume.h"
 
 struct bq_resume {
     char *path;      /* of the checkpoint */
     char *lock_path; /* beside it */
     int lock;        /* -1: not held */
+    ssize_t n_lock;  /* bytes in it */
     size_t folder;   /* length of its folder's part, with the slash */
     double every_s;
     struct bq_checkpoint_of of;
@@ -16,6 +18,7 @@ struct bq_resume {
     struct bq_checkpoint *found; /* NULL: none */
     uint64_t saved_at, took;     /* clock, ns */
     bool is_saved;               /* there is a checkpoint, found or saved */
+    bool has_parts;              /* else there is only the lock */
     bool has_begun;
     bool is_fresh; /* what is there is not wanted */
     bool is_off;   /* nothing is saved (any more) */
@@ -32,10 +35,10 @@ void resume_hash(const void *bytes, size_t n, struct bq_hash *hash);
 /* resume_lock.c. Who holds the lock, or held it until it ended. */
 struct resume_holder {
     unsigned pid;
-    char job[33], host[64], scratch[BQ_MAX_PATH];
+    char job[33], host[64];
 };
 
-/* 0: it is ours, and what a run that was killed has left in memory is gone; 1: it is the holder's;
+/* 0: it is ours, and what a run that was killed has left is gone; 1: it is the holder's;
  * -1: there can be none here. */
 int resume_lock(struct bq_resume *resume, struct resume_holder *holder);
 void resume_unlock(struct bq_resume *resume);

@@ -9,29 +9,55 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/heap.h"
 #include "base/path.h"
 #include "run/resume_internal.h"
 #include "run/scratch.h"
 
-/* "PID HASH HOST SCRATCH", the last perhaps missing. */
+enum { MOST = 1 << 16 }; /* bytes of such a file */
+
+/* "PID HASH HOST", and in each further line a path that the run has made for itself. */
 static void read_holder(int fd, struct resume_holder *holder)
 {
-    char text[BQ_MAX_PATH + 200];
+    char text[200];
     ssize_t n = pread(fd, text, sizeof text - 1, 0);
     *holder = (struct resume_holder){0};
     text[n > 0 ? n : 0] = 0;
-    sscanf(text, "%u %32s %63s %1023[^\n]", &holder->pid, holder->job, holder->host,
-           holder->scratch);
+    sscanf(text, "%u %32s %63s", &holder->pid, holder->job, holder->host);
 }
 
-static void write_holder(const struct bq_resume *resume, const char *scratch)
+static void write_holder(struct bq_resume *resume)
 {
-    char text[BQ_MAX_PATH + 200], host[64] = "?";
+    char text[200], host[64] = "?";
     gethostname(host, sizeof host - 1);
-    int n = snprintf(text, sizeof text, "%u %s %s %s\n", (unsigned)getpid(), resume->job, host,
-                     scratch);
-    if (ftruncate(resume->lock, 0) == 0 && n < (int)sizeof text)
-        (void)!pwrite(resume->lock, text, (size_t)n, 0);
+    int n = snprintf(text, sizeof text, "%u %s %s\n", (unsigned)getpid(), resume->job, host);
+    resume->n_lock = ftruncate(resume->lock, 0) == 0 ? pwrite(resume->lock, text, (size_t)n, 0) : 0;
+}
+
+/* A work file: hidden, of a name that only we give, and nobody else's. */
+static bool is_work_file(const char *path)
+{
+    const char *name = path + bq_path_folder(path);
+    size_t n = strlen(name), tail = sizeof ".banquet-XXXXXX" - 1;
+    struct stat st;
+    return n > tail && name[0] == '.' && strncmp(name + n - tail, ".banquet-", 9) == 0 &&
+           lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
+}
+
+/* What the run that held the lock has left, as it was killed. */
+static void remove_left(int fd)
+{
+    char *text = bq_alloc(MOST + 1, 1), *rest = text, *line;
+    ssize_t n = text ? pread(fd, text, MOST, 0) : 0;
+    for (bool is_first = true; n > 0 && (line = strsep(&rest, "\n")); is_first = false) {
+        if (is_first || line[0] != '/')
+            continue;
+        if (is_work_file(line))
+            unlink(line);
+        else
+            bq_scratch_remove(line);
+    }
+    bq_free(text);
 }
 
 /* Opens the file and locks it; -1 with errno EWOULDBLOCK: somebody else holds it. */
@@ -66,17 +92,21 @@ int resume_lock(struct bq_resume *resume, struct resume_holder *holder)
         return errno == EWOULDBLOCK ? 1 : -1;
     char host[64] = "";
     gethostname(host, sizeof host - 1);
-    if (holder->scratch[0] && strcmp(host, holder->host) == 0)
-        bq_scratch_remove(holder->scratch); /* that run was killed */
-    write_holder(resume, "");
+    if (strcmp(host, holder->host) == 0) /* else its memory, and its paths, are another's */
+        remove_left(resume->lock);
+    write_holder(resume);
     return 0;
 }
 
-void bq_resume_scratch(struct bq_resume *resume, const char *folder)
+void bq_resume_note(struct bq_resume *resume, const char *path)
 {
-    char *whole = resume && resume->lock >= 0 ? realpath(folder, NULL) : NULL;
-    if (whole)
-        write_holder(resume, whole);
+    char *whole = resume && path && resume->lock >= 0 ? realpath(path, NULL) : NULL;
+    size_t n = whole ? strlen(whole) : 0;
+    if (n && !strchr(whole, '\n') && resume->n_lock + (ssize_t)n < MOST) {
+        whole[n] = '\n'; /* instead of its end */
+        ssize_t put = pwrite(resume->lock, whole, n + 1, resume->n_lock);
+        resume->n_lock += put > 0 ? put : 0;
+    }
     free(whole);
 }
 

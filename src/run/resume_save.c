@@ -215,8 +215,8 @@ bool bq_resume_is_saved(const struct bq_resume *resume)
 
 void bq_resume_finish(struct bq_resume *resume)
 {
-    if (resume->lock < 0 && !resume->is_saved)
-        return; /* it is another run's */
+    if (!resume->has_parts || (resume->lock < 0 && !resume->is_saved))
+        return; /* what is there is another job's, or another run's */
     unlink(resume->path);
     resume_sweep(resume, NULL);
     resume->is_saved = false;

@@ -227,6 +227,7 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
     if (greet(run, err) < 0 ||
         bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, begin->report, err) < 0)
         return -1;
+    bq_resume_note(run->resume, work_files[begin->ticket]);
     *made = u->resolved.recipe.output.layout;
     return 0;
 }
@@ -259,7 +260,7 @@ static int forget_step(void *context, unsigned comes_again, struct bq_error *err
 static void note_scratch(void *context, const char *folder)
 {
     struct session_run *run = context;
-    bq_resume_scratch(run->resume, folder);
+    bq_resume_note(run->resume, folder);
 }
 
 static bool is_due(void *context, bool has_published)
@@ -348,11 +349,12 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         return BQ_EXIT_FAILED;
     }
+    bool has_parts = job->n_steps > 1 || job->n_loops > 0;
     struct bq_resume_options resume = {.version = options->version,
+                                       .has_parts = has_parts,
                                        .every_s = options->checkpoint_s,
                                        .is_fresh = options->is_fresh};
-    bool has_parts = job->n_steps > 1 || job->n_loops > 0;
-    if (options->is_resumable && has_parts && !(run.resume = bq_resume_open(job, &resume, err))) {
+    if (options->is_resumable && !(run.resume = bq_resume_open(job, &resume, err))) {
         bq_free(run.steps);
         return (int)err->exit;
     }
