@@ -294,19 +294,35 @@ rm -f .grown*
 # -- a job of one step: who is at work, and what kill -9 leaves
 check "a long film" $banquet make field long.h5 --size 100x512x512 --quiet
 printf '{kernel: copy, input: "long.h5:/field", output: {file: copy.h5, dataset: /x, compress: "gzip:9"}}\n' >copy.yaml
+until_held() { # until_held PID: it has the lock, and is at work (what one that was killed left may be there before)
+    for _ in $(seq 1000); do
+        grep -qs "^$1 " .copy.h5.banquet-resume-lock && grep -qs "^/" .copy.h5.banquet-resume-lock && return
+        sleep 0.01
+    done
+}
 for signal in KILL INT; do
     $banquet run copy.yaml -q >/dev/null 2>&1 &
     pid=$!
-    until_there '.copy.h5.banquet-??????'
+    until_held $pid
     refused 2 "this job is under way already, as process $pid" $banquet run copy.yaml --force
     refused 2 "this job is under way already, as process $pid" $banquet run copy.yaml -n 3
     kill -$signal $pid
     wait $pid 2>/dev/null
 done
 same "the next run removes what one that was killed has left, and stops in order" "$(ls -A | grep -c 'copy.h5')" 0
+for signal in INT KILL; do
+    $banquet run copy.yaml --set output.layout=sharded -n 3 -q >/dev/null 2>&1 &
+    pid=$!
+    until_there '.copy.h5.d.banquet-??????'
+    sleep 0.1
+    kill -$signal "$(sed 's/ .*//;q' .copy.h5.banquet-resume-lock)" # rank 0
+    wait $pid 2>/dev/null
+done
+same "shards stay behind when they are killed" "$(ls -d .copy.h5.d.banquet-?????? | wc -l)" 1
 $banquet run copy.yaml -q >/dev/null 2>&1 &
 pid=$!
-until_there '.copy.h5.banquet-??????'
+until_held $pid
+same "and go with the next run" "$(ls -d .copy.h5.d.banquet-?????? 2>/dev/null | wc -l)" 0
 kill -KILL $pid
 wait $pid 2>/dev/null
 echo precious >.other.banquet-abcdef

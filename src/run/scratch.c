@@ -82,11 +82,11 @@ static void remove_all(const char *folder)
 void bq_scratch_remove(const char *folder)
 {
     static const char name[] = ".banquet-";
-    const char *own = folder + bq_path_folder(folder);
+    size_t n = strlen(folder), tail = sizeof NAME - 1;
     struct stat st;
-    if (strlen(own) == sizeof NAME - 1 && strncmp(own, name, sizeof name - 1) == 0 &&
-        lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
-        (st.st_mode & 077) == 0)
+    if (folder[bq_path_folder(folder)] == '.' && n > tail &&
+        strncmp(folder + n - tail, name, sizeof name - 1) == 0 && lstat(folder, &st) == 0 &&
+        S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0)
         remove_all(folder);
 }
 

@@ -17,7 +17,8 @@ struct bq_scratch *bq_scratch_create(uint64_t bytes, const char *beside, bool is
 
 const char *bq_scratch_folder(const struct bq_scratch *scratch);
 
-/* Removes such a folder of a run that was killed; nothing that could be anything else. */
+/* Removes such a folder, or one of shards, of a run that was killed; nothing that could be anything
+ * else: hidden, private and ours, of a name that only we give. */
 void bq_scratch_remove(const char *folder);
 
 /* Removes what is in it. NULL is fine. */

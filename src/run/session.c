@@ -227,7 +227,8 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
     if (greet(run, err) < 0 ||
         bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, begin->report, err) < 0)
         return -1;
-    bq_resume_note(run->resume, work_files[begin->ticket]);
+    if (u->resolved.recipe.has_output && !u->resolved.recipe.output.is_scratch)
+        bq_resume_note(run->resume, u->resolved.recipe.output.work);
     *made = u->resolved.recipe.output.layout;
     return 0;
 }
