@@ -54,8 +54,6 @@ static int check(struct run *r)
     struct bq_step step;
     struct bq_job *job = read_job(r, &err);
     const struct bq_resume_options options = {.version = BANQUET_VERSION,
-                                              .has_parts =
-                                                  job && (job->n_steps > 1 || job->n_loops > 0),
                                               .is_fresh = r->exec.is_fresh};
     struct bq_resume *resume = job ? bq_resume_open(job, &options, &err) : NULL;
     int code = 0;

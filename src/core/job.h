@@ -139,6 +139,12 @@ int bq_job_override(struct bq_job *job, const struct bq_override *over, struct b
  * others, an output only where a kernel writes, names that differ. Call it after overriding. */
 int bq_job_check(const struct bq_job *job, struct bq_error *err);
 
+/* Several steps, or a loop: so that a run of it can be resumed where one of them ended. */
+static inline bool bq_job_has_parts(const struct bq_job *job)
+{
+    return job->n_steps > 1 || job->n_loops > 0;
+}
+
 void bq_job_destroy(struct bq_job *job);
 
 /* Parameter by name: index in kernel->params or -1. */

@@ -1,3 +1,4 @@
+/* Longer than most: blocks, parcels and shards are three ways of one private struct. */
 #include "run/outlet.h"
 
 #include <stdatomic.h>

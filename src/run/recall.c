@@ -8,8 +8,7 @@
 
 /* -- noting ------------------------------------------------------------------------------- */
 
-static int note(struct steps *s, size_t i, const struct bq_report *report, bool is_done,
-                struct bq_error *err)
+static int note(struct steps *s, size_t i, const struct bq_report *report, struct bq_error *err)
 {
     struct past *past = &s->past[i];
     const struct bq_kept *kept = &s->kept[i];
@@ -40,16 +39,15 @@ static int note(struct steps *s, size_t i, const struct bq_report *report, bool 
             past->step.like = (int)k;
     }
     past->step.is_kept = true;
-    past->step.is_done = is_done;
     return 0;
 }
 
 int recall_note(struct steps *s, const struct node *node, struct bq_error *err)
 {
     if (!node->loop)
-        return note(s, node->turn.i, &node->report, true, err);
+        return note(s, node->turn.i, &node->report, err);
     for (size_t k = 0; k < node->n; k++) {
-        if (note(s, node->order[k], &node->reports[k], false, err) < 0)
+        if (note(s, node->order[k], &node->reports[k], err) < 0)
             return -1;
     }
     return 0;
@@ -257,7 +255,7 @@ static int begin_over(struct steps *s, struct node *node, struct bq_error *err)
         struct bq_report report;
         size_t i = node->order[k];
         int rc = remember(s, i, &report, err) < 0 || keep(s, i, &report, err) < 0 ||
-                         note(s, i, &report, true, err) < 0
+                         note(s, i, &report, err) < 0
                      ? -1
                      : 0;
         if (node->loop) {
@@ -290,7 +288,7 @@ static int begin_loop(struct steps *s, struct node *node, struct bq_error *err)
     for (size_t k = 0; k < node->n; k++) {
         size_t i = node->order[k];
         if (remember(s, i, &node->reports[k], err) < 0 || keep(s, i, &node->reports[k], err) < 0 ||
-            note(s, i, &node->reports[k], false, err) < 0)
+            note(s, i, &node->reports[k], err) < 0)
             return -1;
         memcpy(s->past[i].step.state, past->steps[i].state, sizeof past->steps[i].state);
         s->past[i].step.state_hash = past->steps[i].state_hash;

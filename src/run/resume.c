@@ -105,11 +105,12 @@ static int check_files(struct bq_resume *resume, const struct bq_job *job, struc
         if (!step->is_kept || !step->state[0])
             continue;
         char *path = bq_resume_state(resume, i);
-        int rc = path ? bq_hash_file(path, &hash, NULL) : -1;
-        if (rc < 0 || memcmp(&hash, &step->state_hash, sizeof hash) != 0)
+        bool is_whole = path && bq_hash_file(path, &hash, NULL) == 0 &&
+                        memcmp(&hash, &step->state_hash, sizeof hash) == 0;
+        if (!is_whole)
             fail_damaged(path ? path : step->state, err);
         bq_free(path);
-        if (rc < 0 || memcmp(&hash, &step->state_hash, sizeof hash) != 0)
+        if (!is_whole)
             return -1;
     }
     return 0;
@@ -220,14 +221,14 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
     resume->lock = -1;
     resume->every_s = options->every_s;
     resume->is_fresh = options->is_fresh;
-    resume->has_parts = options->has_parts;
-    resume->is_off = !options->has_parts;
+    resume->has_parts = bq_job_has_parts(job);
+    resume->is_off = !resume->has_parts;
     resume->saved_at = bq_now();
     resume->path = path_of(job, &resume->folder, "");
     resume->lock_path = path_of(job, &resume->folder, "-lock");
     if (!resume->path || !resume->lock_path) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    } else if (bq_job_shape(job, options->version, options->has_parts, &resume->of, err) == 0) {
+    } else if (bq_job_shape(job, options->version, resume->has_parts, &resume->of, err) == 0) {
         bq_hash_text(&resume->of.job, resume->job);
         if (find(resume, job, err) == 0)
             return resume;
@@ -248,7 +249,7 @@ void bq_resume_begin(struct bq_resume *resume)
 
 const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume)
 {
-    return resume->found;
+    return resume ? resume->found : NULL;
 }
 
 bool bq_resume_has_output(const struct bq_resume *resume, size_t step)

@@ -1,6 +1,7 @@
 /* Resuming: the checkpoint of a job's run on the disk, a hidden file beside its first output (of a
  * job without one, in the current folder), and raw files with what loops hand to their next round.
- * All of it is written before it counts, and gone when the job is done.
+ * All of it is written before it counts, and gone when the job is done. And the lock, which says
+ * who is at work. A NULL resume is fine wherever something is asked or done while the job runs.
  *
  *     open -> found, or nothing -> begin -> { is_due -> save } -> finish | close
  *
@@ -15,12 +16,12 @@ struct bq_resume;
 struct bq_resume_options {
     const char *version; /* of the program */
     double every_s;      /* at most so often; 0: whenever something is finished; below 0: never */
-    bool has_parts;      /* several steps, or a loop: else there is only the lock */
     bool is_fresh;       /* what an earlier run left is not wanted */
 };
 
-/* Looks for what an earlier run of this job left. Errors (exit 2): it is of another job, kernel or
- * input by now, it is damaged, or that run is still under way. */
+/* Takes the lock, and looks for what an earlier run of this job left; of a job without parts
+ * (bq_job_has_parts) there is only the lock, and without an output not even that. Errors (exit 2):
+ * it is of another job, kernel or input by now, it is damaged, or that run is still under way. */
 struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resume_options *options,
                                  struct bq_error *err);
 
@@ -28,15 +29,13 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
 const struct bq_checkpoint *bq_resume_found(const struct bq_resume *resume);
 char *bq_resume_state(const struct bq_resume *resume, size_t step); /* for bq_free; NULL: memory */
 
-/* Whether the output of a step is there, made by the earlier run, so that it may be replaced. NULL
- * is fine. */
+/* Whether the output of a step is there, made by the earlier run, so that it may be replaced. */
 bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
 
 /* The first step has begun: what --fresh does not want goes. */
 void bq_resume_begin(struct bq_resume *resume);
 
-/* A work file or a scratch folder, which the next run removes if this one is killed. NULLs are
- * fine. */
+/* A work file or a private folder, which the next run removes if this one is killed. */
 void bq_resume_note(struct bq_resume *resume, const char *path);
 
 /* Whether it is time to save; has_published: an output was made since. */

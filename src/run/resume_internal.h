@@ -1,4 +1,5 @@
-/* What resume.c (opening) and resume_save.c (saving) share. Nobody else includes it. */
+/* What resume.c (opening), resume_save.c (saving) and resume_lock.c share. Nobody else includes it.
+ */
 #ifndef BQ_RUN_RESUME_INTERNAL_H
 #define BQ_RUN_RESUME_INTERNAL_H
 

@@ -34,14 +34,11 @@ static void write_holder(struct bq_resume *resume)
     resume->n_lock = ftruncate(resume->lock, 0) == 0 ? pwrite(resume->lock, text, (size_t)n, 0) : 0;
 }
 
-/* A work file: hidden, of a name that only we give, and nobody else's. */
 static bool is_work_file(const char *path)
 {
-    const char *name = path + bq_path_folder(path);
-    size_t n = strlen(name), tail = sizeof ".banquet-XXXXXX" - 1;
     struct stat st;
-    return n > tail && name[0] == '.' && strncmp(name + n - tail, ".banquet-", 9) == 0 &&
-           lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid();
+    return bq_path_is_hidden(path) && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_uid == geteuid();
 }
 
 /* What the run that held the lock has left, as it was killed. */

@@ -64,9 +64,9 @@ void resume_hash(const void *bytes, size_t n, struct bq_hash *hash)
 
 bool bq_resume_is_due(const struct bq_resume *resume, bool has_published)
 {
-    uint64_t since = bq_now() - resume->saved_at;
-    if (resume->every_s < 0 || resume->is_off)
+    if (!resume || resume->every_s < 0 || resume->is_off)
         return false;
+    uint64_t since = bq_now() - resume->saved_at;
     /* An output that no checkpoint knows of would be in the way of a run that goes on. */
     if (resume->every_s == 0 || has_published)
         return true;
@@ -172,7 +172,7 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
     struct bq_error err = {0};
     uint64_t begun = bq_now();
     int rc = 0;
-    if (resume->every_s < 0 || resume->is_off)
+    if (!resume || resume->every_s < 0 || resume->is_off)
         return;
     checkpoint->of = resume->of;
     for (size_t i = 0; i < checkpoint->n_steps && rc == 0; i++) {
@@ -208,14 +208,14 @@ void bq_resume_save(struct bq_resume *resume, struct bq_checkpoint *checkpoint,
 
 bool bq_resume_is_saved(const struct bq_resume *resume)
 {
-    return resume->is_saved;
+    return resume && resume->is_saved;
 }
 
 /* -- the end ------------------------------------------------------------------------------ */
 
 void bq_resume_finish(struct bq_resume *resume)
 {
-    if (!resume->has_parts || (resume->lock < 0 && !resume->is_saved))
+    if (!resume || !resume->has_parts || (resume->lock < 0 && !resume->is_saved))
         return; /* what is there is another job's, or another run's */
     unlink(resume->path);
     resume_sweep(resume, NULL);

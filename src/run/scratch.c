@@ -15,7 +15,7 @@
 #include "base/path.h"
 
 #define IN_MEMORY "/dev/shm"
-#define NAME ".banquet-XXXXXX"
+#define NAME ".banquet-XXXXXX" /* bq_path_is_hidden */
 
 struct bq_scratch {
     char *folder;
@@ -81,12 +81,9 @@ static void remove_all(const char *folder)
 
 void bq_scratch_remove(const char *folder)
 {
-    static const char name[] = ".banquet-";
-    size_t n = strlen(folder), tail = sizeof NAME - 1;
     struct stat st;
-    if (folder[bq_path_folder(folder)] == '.' && n > tail &&
-        strncmp(folder + n - tail, name, sizeof name - 1) == 0 && lstat(folder, &st) == 0 &&
-        S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0)
+    if (bq_path_is_hidden(folder) && lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) &&
+        st.st_uid == geteuid() && (st.st_mode & 077) == 0)
         remove_all(folder);
 }
 

@@ -267,15 +267,14 @@ static void note_scratch(void *context, const char *folder)
 static bool is_due(void *context, bool has_published)
 {
     struct session_run *run = context;
-    return run->resume && bq_resume_is_due(run->resume, has_published);
+    return bq_resume_is_due(run->resume, has_published);
 }
 
 static void save(void *context, struct bq_checkpoint *checkpoint,
                  const char *const states[BQ_MAX_STEPS])
 {
     struct session_run *run = context;
-    if (run->resume)
-        bq_resume_save(run->resume, checkpoint, states);
+    bq_resume_save(run->resume, checkpoint, states);
 }
 
 static char *state_path(void *context, size_t step)
@@ -287,7 +286,7 @@ static char *state_path(void *context, size_t step)
 /* What an earlier run gave up is missing in this one, too. */
 static void look_at_past(struct session_run *run)
 {
-    const struct bq_checkpoint *past = run->resume ? bq_resume_found(run->resume) : NULL;
+    const struct bq_checkpoint *past = bq_resume_found(run->resume);
     size_t n_done = 0;
     for (size_t i = 0; past && i < past->n_steps; i++) {
         run->is_partial |= past->steps[i].n_given_up_total > 0;
@@ -350,16 +349,14 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
         return BQ_EXIT_FAILED;
     }
-    bool has_parts = job->n_steps > 1 || job->n_loops > 0;
     struct bq_resume_options resume = {.version = options->version,
-                                       .has_parts = has_parts,
                                        .every_s = options->checkpoint_s,
                                        .is_fresh = options->is_fresh};
     if (options->is_resumable && !(run.resume = bq_resume_open(job, &resume, err))) {
         bq_free(run.steps);
         return (int)err->exit;
     }
-    driver.past = run.resume ? bq_resume_found(run.resume) : NULL;
+    driver.past = bq_resume_found(run.resume);
     look_at_past(&run);
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
@@ -367,12 +364,12 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     sigaction(SIGHUP, &action, &old_hup);
     if (old_hup.sa_handler == SIG_IGN) /* nohup: the run shall outlive the terminal */
         sigaction(SIGHUP, &old_hup, NULL);
-    int rc = has_parts ? bq_resolve_check(job, options->force, run.resume, err) : 0;
+    int rc = bq_job_has_parts(job) ? bq_resolve_check(job, options->force, run.resume, err) : 0;
     if (rc == 0)
         rc = bq_steps_run(job, &driver, err);
-    if (rc >= 0 && run.resume)
+    if (rc >= 0)
         bq_resume_finish(run.resume);
-    else if (run.resume && err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
+    else if (err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
         say_saved(err);
     bq_resume_close(run.resume);
     sigaction(SIGINT, &old_int, NULL);

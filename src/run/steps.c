@@ -263,7 +263,7 @@ static int begin_all(struct steps *s, struct bq_error *err)
 {
     uint64_t over = 0;
     int n = 0, most = s->driver->at_once ? (int)s->driver->at_once : BQ_MAX_STEPS;
-    bool is_over = false;
+    bool has_ended_one = false;
     for (size_t i = 0; i < s->n_nodes; i++) {
         n += s->nodes[i].state == UNDER_WAY || s->nodes[i].state == PUBLISHING;
         over |= s->nodes[i].state == OVER ? s->nodes[i].members : 0;
@@ -275,9 +275,10 @@ static int begin_all(struct steps *s, struct bq_error *err)
         if (rc < 0)
             return -1;
         n += rc == 0;
-        is_over |= rc == 2;
+        has_ended_one |= rc == 2;
     }
-    return is_over && n == 0 ? begin_all(s, err) : n;
+    /* Whoever needed it may begin now, and nothing else would bring us here again. */
+    return has_ended_one && n == 0 ? begin_all(s, err) : n;
 }
 
 static bool is_over(const struct steps *s)
