@@ -44,6 +44,22 @@ int bq_transport_progress(struct bq_transport *t, struct bq_error *err)
     return t->ops->progress(t, err);
 }
 
+int bq_transport_lost(struct bq_transport *t, uint32_t *rank)
+{
+    return t->ops->lost ? t->ops->lost(t, rank) : 0;
+}
+
+void bq_transport_abandon(struct bq_transport *t, uint32_t rank, bool must_die)
+{
+    if (t->ops->abandon)
+        t->ops->abandon(t, rank, must_die);
+}
+
+void bq_transport_is_broken(struct bq_transport *t)
+{
+    t->is_broken = true;
+}
+
 void bq_transport_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
 {
     t->ops->wait(t, timeout_ns, fd);

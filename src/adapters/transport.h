@@ -34,6 +34,8 @@ struct bq_transport_ops {
                    struct bq_error *err);
     void (*done_with)(struct bq_transport *t);
     int (*progress)(struct bq_transport *t, struct bq_error *err);
+    int (*lost)(struct bq_transport *t, uint32_t *rank);                   /* may be NULL */
+    void (*abandon)(struct bq_transport *t, uint32_t rank, bool must_die); /* may be NULL */
     void (*wait)(struct bq_transport *t, uint64_t timeout_ns, int fd);
     void (*destroy)(struct bq_transport *t);
 };
@@ -47,6 +49,7 @@ struct bq_transport {
     uint32_t machine_rank, machine_ranks;
     uint32_t n_here; /* kitchens of this machine, whatever cores they may use */
     bool is_bound;   /* the launcher gave the ranks of this machine different cores */
+    bool is_broken;  /* see bq_transport_is_broken */
 };
 
 /* Takes the parcel over, also on failure. */
@@ -65,8 +68,19 @@ void bq_transport_done_with(struct bq_transport *t);
 /* Parcels that are not released yet; it also moves them on. -1: broken. */
 int bq_transport_progress(struct bq_transport *t, struct bq_error *err);
 
-/* Sleeps until a message may be there, `fd` is readable (-1: none; a counter that is reset), or the
- * time is up. May return early. Burns no core. */
+/* Ranks that are gone: 1 with one of them, told once and after all that came from it whole; 0: none
+ * that was not told. A transport that cannot know tells nobody. */
+int bq_transport_lost(struct bq_transport *t, uint32_t *rank);
+
+/* That rank is gone, or shall be (must_die: its process is ended, where that can be done): what is
+ * under way to and from it is dropped, and so is what is sent to it later. */
+void bq_transport_abandon(struct bq_transport *t, uint32_t rank, bool must_die);
+
+/* Somebody of the job is gone: whatever at the end needs all ranks is left out. */
+void bq_transport_is_broken(struct bq_transport *t);
+
+/* Sleeps until a message may be there, a rank is gone, `fd` is readable (-1: none), or the time is
+ * up. May return early. Burns no core. */
 void bq_transport_wait(struct bq_transport *t, uint64_t timeout_ns, int fd);
 
 void bq_transport_destroy(struct bq_transport *t);

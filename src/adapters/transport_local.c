@@ -92,8 +92,6 @@ static void local_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
         return;
     if (fds[0].revents)
         bq_bell_reset(bell);
-    if (fd >= 0 && fds[1].revents)
-        bq_bell_reset(fd);
 }
 
 static void shared_destroy(struct shared *shared)

@@ -178,8 +178,6 @@ static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
     char rings[64];
     while (m->door >= 0 && fds[0].revents && recv(m->door, rings, sizeof rings, MSG_DONTWAIT) > 0)
         ;
-    if (fd >= 0 && fds[1].revents)
-        bq_bell_reset(fd);
 }
 
 /* -- start and end ------------------------------------------------------------------------ */

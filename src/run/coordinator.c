@@ -253,6 +253,7 @@ int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_e
         show_progress(co);
         uint64_t now = bq_now(), wait = wake <= now ? 0 : wake - now;
         bq_transport_wait(co->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, co->bell);
+        bq_bell_reset(co->bell);
     }
     if (co->is_stopping)
         return fail_stopped(co, err);

@@ -139,8 +139,10 @@ static void end_input(struct course *c, int bell)
     bool is_settled = true;
     bq_larder_stop(c->larder);
     while (c->larder && !(is_settled = bq_larder_is_settled(c->larder)) && bq_now() < limit &&
-           bq_transport_progress(c->transport, NULL) >= 0)
+           bq_transport_progress(c->transport, NULL) >= 0) {
         bq_transport_wait(c->transport, 1000000, bell);
+        bq_bell_reset(bell);
+    }
     if (!is_settled)
         return; /* a kitchen left without its parcels: their memory stays with the transport */
     bq_larder_destroy(c->larder);

@@ -92,6 +92,7 @@ static int serve(struct kitchen *k)
         uint64_t now = bq_now(), most = is_parting ? 1000000 : PATIENCE_NS;
         uint64_t wait = due <= now ? 0 : due - now < most ? due - now : most;
         bq_transport_wait(k->transport, wait, k->bell);
+        bq_bell_reset(k->bell);
     }
     return 0;
 }
