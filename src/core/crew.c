@@ -42,6 +42,34 @@ void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint
         k->held[i].since = now;
 }
 
+static void leave_line(struct bq_crew *crew, uint32_t kitchen);
+
+static void open_again(struct bq_crew *crew, struct kitchen *k)
+{
+    crew->n_closed -= k->is_closed;
+    k->is_closed = false;
+}
+
+void bq_crew_return(struct bq_crew *crew, uint32_t kitchen)
+{
+    struct kitchen *k = &crew->kitchen[kitchen];
+    crew->n_lost -= k->is_lost;
+    k->is_lost = false;
+    k->turn = 0; /* of what it was dealt, chunks are free again */
+    open_again(crew, k);
+}
+
+bool bq_crew_close(struct bq_crew *crew, uint32_t kitchen)
+{
+    struct kitchen *k = &crew->kitchen[kitchen];
+    if (k->is_lost || k->is_closed)
+        return false;
+    leave_line(crew, kitchen);
+    k->is_closed = true;
+    crew->n_closed++;
+    return true;
+}
+
 uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen)
 {
     uint64_t n = crew->kitchen[kitchen].in_progress;
@@ -56,6 +84,11 @@ bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen)
 uint32_t bq_crew_n_alive(const struct bq_crew *crew)
 {
     return crew->n_kitchens - crew->n_lost;
+}
+
+uint32_t bq_crew_n_open(const struct bq_crew *crew)
+{
+    return crew->n_kitchens - crew->n_lost - crew->n_closed;
 }
 
 uint32_t bq_crew_n_busy(const struct bq_crew *crew)
@@ -102,7 +135,7 @@ void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, uin
                  double tau_ns)
 {
     struct kitchen *k = &crew->kitchen[kitchen];
-    if (k->is_lost)
+    if (k->is_lost || k->is_closed)
         return;
     if (tau_ns > 0 && tau_ns < 1e18) {
         k->tau_ns = tau_ns;
@@ -221,9 +254,11 @@ void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen)
     if (k->is_lost)
         return;
     leave_line(crew, kitchen);
+    open_again(crew, k);
     k->is_lost = true;
     crew->n_lost++;
     if (k->has_joined) {
+        k->has_joined = false;
         crew->n_joined--;
         crew->n_cooks -= k->n_cooks;
     }
@@ -314,21 +349,24 @@ static uint64_t held_until(const struct bq_crew *crew, uint64_t chunk)
 
 const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger)
 {
-    uint32_t n_busy = 0, n_lost = 0;
+    uint32_t n_busy = 0, n_lost = 0, n_closed = 0;
     for (uint32_t i = 0; i < crew->n_kitchens; i++) {
         const struct kitchen *k = &crew->kitchen[i];
         n_busy += k->n_held > 0;
         n_lost += k->is_lost;
+        n_closed += k->is_closed;
         if (k->is_lost && (k->n_held || k->is_waiting))
             return "a lost kitchen holds leases or waits";
+        if (k->is_closed && (k->is_lost || k->is_waiting))
+            return "a closed kitchen is lost or waits";
         for (uint32_t j = 0; j < k->n_held; j++) {
             const char *broken = check_lease(k, &k->held[j], ledger);
             if (broken)
                 return broken;
         }
     }
-    if (n_busy != crew->n_busy || n_lost != crew->n_lost)
-        return "the counts of busy or lost kitchens are wrong";
+    if (n_busy != crew->n_busy || n_lost != crew->n_lost || n_closed != crew->n_closed)
+        return "the counts of busy, lost or closed kitchens are wrong";
     for (uint64_t chunk = 0; bq_ledger_next_open(ledger, chunk, &chunk);) {
         chunk = held_until(crew, chunk);
         if (chunk == 0)

@@ -26,8 +26,11 @@ void bq_crew_join(struct bq_crew *crew, uint32_t kitchen, uint32_t n_cooks, uint
 /* Chunks that it can have in progress at once; 1 before it joined. */
 uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen);
 void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen);
+void bq_crew_return(struct bq_crew *crew, uint32_t kitchen); /* lost or closed no more */
+bool bq_crew_close(struct bq_crew *crew, uint32_t kitchen);  /* false: it is lost, or is closed */
 bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen);
 uint32_t bq_crew_n_alive(const struct bq_crew *crew); /* those not lost, joined or not */
+uint32_t bq_crew_n_open(const struct bq_crew *crew);  /* and not closed */
 uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease */
 
 /* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are

@@ -8,7 +8,7 @@
 #define NOBODY UINT32_MAX
 
 struct kitchen {
-    bool is_lost, has_joined, is_waiting, is_starving;
+    bool is_lost, is_closed, has_joined, is_waiting, is_starving;
     uint32_t n_cooks, n_held;
     uint64_t in_progress; /* chunks that it can have open at once */
     uint64_t turn, want;
@@ -22,7 +22,7 @@ struct line {
 };
 
 struct bq_crew {
-    uint32_t n_kitchens, n_lost, n_busy, n_joined;
+    uint32_t n_kitchens, n_lost, n_closed, n_busy, n_joined;
     uint64_t n_cooks;
     double tau_ns; /* moving mean over requests */
     struct line starving, ahead;

@@ -95,6 +95,16 @@ void bq_ledger_release(struct bq_ledger *ledger, uint64_t first, uint64_t count)
     }
 }
 
+void bq_ledger_undo(struct bq_ledger *ledger, uint64_t first, uint64_t count)
+{
+    uint64_t mask;
+    for (uint64_t w = first / 64; count && next_word(first, count, &w, &mask); w++) {
+        ledger->n_done -= bits(mask & ledger->done[w]);
+        ledger->n_free += bits(mask & ledger->done[w] & ~ledger->held[w]);
+        ledger->done[w] &= ~mask;
+    }
+}
+
 uint64_t bq_ledger_done(struct bq_ledger *ledger, uint64_t first, uint64_t count)
 {
     uint64_t mask, fresh = 0;

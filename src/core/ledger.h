@@ -1,8 +1,8 @@
 /* The ledger: for each chunk, whether somebody holds it and whether it is done.
  *
  * Two bits a chunk, worked on by whole words, so a range of a million chunks is marked in
- * microseconds and nothing is ever allocated after creation. Done is for ever; held is given and
- * taken back. A chunk that is neither is free.
+ * microseconds and nothing is ever allocated after creation. Both are given and taken back. A chunk
+ * that is neither is free.
  */
 #ifndef BQ_CORE_LEDGER_H
 #define BQ_CORE_LEDGER_H
@@ -23,6 +23,9 @@ uint64_t bq_ledger_n_free(const struct bq_ledger *ledger);
 bool bq_ledger_has(const struct bq_ledger *ledger, uint64_t first, uint64_t count);
 void bq_ledger_hold(struct bq_ledger *ledger, uint64_t first, uint64_t count);
 void bq_ledger_release(struct bq_ledger *ledger, uint64_t first, uint64_t count);
+
+/* Done no more; whether somebody holds them stays. */
+void bq_ledger_undo(struct bq_ledger *ledger, uint64_t first, uint64_t count);
 
 /* Marks as done; returns how many were not done before. */
 uint64_t bq_ledger_done(struct bq_ledger *ledger, uint64_t first, uint64_t count);

@@ -145,6 +145,21 @@ static void on_lost(struct bq_scheduler *s, uint32_t kitchen)
         release(s, held.first, held.count);
 }
 
+static void on_back(struct bq_scheduler *s, uint32_t kitchen)
+{
+    bq_crew_return(s->crew, kitchen);
+    if (kitchen < s->next_close)
+        s->next_close = kitchen;
+}
+
+/* Given up ones stay so: the caller knows which they are. */
+static void on_undo(struct bq_scheduler *s, const struct bq_event *event)
+{
+    bq_ledger_undo(s->ledger, event->first, event->count);
+    release(s, event->first, event->count);
+    s->next_close = 0;
+}
+
 void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_event *event)
 {
     s->has_answer = false;
@@ -156,9 +171,12 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         s->is_stopping = true;
         return;
     }
-    if (event->kind == BQ_EVENT_FED) {
-        if (s->config.is_fed && event->count &&
-            bq_ledger_has(s->ledger, event->first, event->count))
+    if (event->kind == BQ_EVENT_FED || event->kind == BQ_EVENT_UNDO) {
+        if (event->count == 0 || !bq_ledger_has(s->ledger, event->first, event->count))
+            return;
+        if (event->kind == BQ_EVENT_UNDO)
+            on_undo(s, event);
+        else if (s->config.is_fed)
             release(s, event->first, event->count);
         return;
     }
@@ -193,6 +211,10 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
     case BQ_EVENT_LOST:
         on_lost(s, event->kitchen);
         break;
+    case BQ_EVENT_BACK:
+        on_back(s, event->kitchen);
+        break;
+    case BQ_EVENT_UNDO:
     case BQ_EVENT_FED:
     case BQ_EVENT_TICK:
     case BQ_EVENT_STOP:
@@ -348,7 +370,7 @@ bool bq_scheduler_ask(struct bq_scheduler *s, uint64_t now, struct bq_action *ac
     }
     if (bq_ledger_n_done(s->ledger) == s->config.n_chunks || s->is_stopping) {
         for (; s->next_close < s->config.n_kitchens; s->next_close++) {
-            if (!bq_crew_is_lost(s->crew, s->next_close)) {
+            if (bq_crew_close(s->crew, s->next_close)) {
                 *action = (struct bq_action){.kind = BQ_ACTION_CLOSE, .kitchen = s->next_close++};
                 return true;
             }
@@ -376,7 +398,7 @@ bool bq_scheduler_done(const struct bq_scheduler *s)
 
 bool bq_scheduler_is_stranded(const struct bq_scheduler *s)
 {
-    return bq_crew_n_alive(s->crew) == 0 && bq_ledger_n_done(s->ledger) < s->config.n_chunks;
+    return bq_crew_n_open(s->crew) == 0 && bq_ledger_n_done(s->ledger) < s->config.n_chunks;
 }
 
 uint64_t bq_scheduler_n_done(const struct bq_scheduler *s)

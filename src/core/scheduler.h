@@ -11,7 +11,8 @@
  * result; late, double and resurrected ones are normal and discarded.
  *
  * The life of a chunk:  free -> leased -> done        (accepted, or given up)
- *                        ^________|  its kitchen was lost, failed or gave it back
+ *                        ^________|        |  its kitchen was lost, failed or gave it back
+ *                        ^_________________|  what its kitchen kept of it was lost (UNDO)
  */
 #ifndef BQ_CORE_SCHEDULER_H
 #define BQ_CORE_SCHEDULER_H
@@ -32,7 +33,10 @@ enum bq_event_kind {
     BQ_EVENT_DONE,    /* kitchen, first, count: a result for these chunks */
     BQ_EVENT_DROPPED, /* kitchen, first, count: gives them back, not started */
     BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk */
-    BQ_EVENT_LOST,    /* kitchen: it is dead, or will not be heard again */
+    BQ_EVENT_LOST,    /* kitchen: it is dead, or will not be heard again; what it held is free */
+    BQ_EVENT_BACK,    /* kitchen: a lost one is there again, with nothing; JOIN follows. Or one
+                         that was closed is needed again */
+    BQ_EVENT_UNDO,    /* first, count: results that were accepted are lost: the chunks are free */
     BQ_EVENT_FED,     /* first, count: is_fed: these chunks may be leased from now on */
     BQ_EVENT_TICK,    /* svc_ns = the coordinator's time per message */
     BQ_EVENT_STOP     /* lease no more; close everybody */
@@ -84,10 +88,10 @@ bool bq_scheduler_ask(struct bq_scheduler *s, uint64_t now, struct bq_action *ac
 /* When it wants to be asked again though nothing happened; BQ_NEVER if not. */
 uint64_t bq_scheduler_wake(const struct bq_scheduler *s);
 
-/* Every kitchen that is alive has been closed. */
+/* Nothing is left to do, and every kitchen that is alive has been closed. */
 bool bq_scheduler_done(const struct bq_scheduler *s);
 
-/* Chunks are left and nobody is alive to cook them. */
+/* Chunks are left and nobody is alive, and not closed, to cook them. */
 bool bq_scheduler_is_stranded(const struct bq_scheduler *s);
 
 uint64_t bq_scheduler_n_done(const struct bq_scheduler *s); /* given up ones included */

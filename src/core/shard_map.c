@@ -27,6 +27,18 @@ void bq_shard_map_set(struct bq_shard_map *map, uint64_t first, uint64_t count, 
     }
 }
 
+void bq_shard_map_lose(struct bq_shard_map *map, uint32_t shard,
+                       void (*lost)(void *context, uint64_t first, uint64_t count), void *context)
+{
+    for (uint64_t at = 0; at < map->n; at++) {
+        uint64_t first = at;
+        while (at < map->n && map->owner[at] == shard)
+            map->owner[at++] = BQ_SHARD_NOBODY;
+        if (at > first)
+            lost(context, first, at - first);
+    }
+}
+
 /* A run of chunks from `at` on becomes one box when it begins at a corner: the largest that begins
  * there, is whole rows of the grid in all axes after one, and stays within the run. Returns its
  * chunks. */

@@ -26,6 +26,10 @@ void bq_shard_map_destroy(struct bq_shard_map *map);
 /* Chunks that nobody had are this shard's now. */
 void bq_shard_map_set(struct bq_shard_map *map, uint64_t first, uint64_t count, uint32_t shard);
 
+/* What that shard had nobody has now: lost(context, first, count) for each run of them. */
+void bq_shard_map_lose(struct bq_shard_map *map, uint32_t shard,
+                       void (*lost)(void *context, uint64_t first, uint64_t count), void *context);
+
 /* The boxes of all chunks that somebody has: as few as chunks that follow each other allow. NULL
  * with *n = 0 when there are none or (then *is_bad) no memory; to be given to bq_free. */
 struct bq_shard_part *bq_shard_map_parts(const struct bq_shard_map *map, const struct bq_plan *plan,
