@@ -135,7 +135,7 @@ static void wrong_wishes(void)
         {BRIGHTEN "output.compress: gzip\n",
          "job.yaml:3: key 'output.compress' is not known; known: name, kernel, params, input, "
          "output, chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, "
-         "border, uses, "
+         "isolate, attempts, deadline, border, uses, "
          "next, repeat, until, steps"},
         {"kernel: stats\ninput: a.h5:/x\noutput: {file: b.h5, dataset: /x, compress: gzip}\n",
          "job.yaml:3: kernel 'stats' writes nothing; leave out 'output'"},

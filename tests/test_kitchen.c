@@ -42,7 +42,7 @@ static void *run_kitchen(void *arg)
 {
     (void)arg;
     struct bq_error err = {0};
-    kitchen_rc = bq_kitchen(end[1], &registry, &err);
+    kitchen_rc = bq_kitchen(end[1], &registry, NULL, &err);
     return NULL;
 }
 
@@ -97,7 +97,8 @@ static struct bq_message await(enum bq_message_kind kind)
         bq_transport_done_with(end[0]);
         if (message.kind == kind)
             return message;
-        CU_ASSERT(message.kind == BQ_RESULT || message.kind == BQ_REQUEST);
+        CU_ASSERT(message.kind == BQ_RESULT || message.kind == BQ_REQUEST ||
+                  message.kind == BQ_BEAT || message.kind == BQ_LEAVING);
     }
 }
 

@@ -27,6 +27,10 @@ static struct bq_message examples[] = {
     {.kind = BQ_FETCH, .step = 3, .first = 17},
     {.kind = BQ_STORED, .step = 3, .first = UINT64_MAX},
     {.kind = BQ_FORGET, .n = 7},
+    {.kind = BQ_START, .n = 1, .time = 20000000000},
+    {.kind = BQ_BEAT},
+    {.kind = BQ_LEAVING},
+    {.kind = BQ_LOST, .step = 3, .first = 99, .n = 1, .text = "the kernel crashed"},
     {.kind = BQ_NOT_STORED, .step = 3, .first = 5, .text = "a disk error"},
     {.kind = BQ_REVOKE, .step = 3, .first = 0, .count = 0},
     {.kind = BQ_CLOSE, .step = 4},
@@ -65,7 +69,7 @@ static void every_message_comes_back_as_it_was(void)
         CU_ASSERT_EQUAL(get(bytes, n, &m), 0);
         CU_ASSERT(memcmp(&m, &examples[i], sizeof m) == 0);
     }
-    CU_ASSERT_EQUAL(N_EXAMPLES, BQ_FORGET);
+    CU_ASSERT_EQUAL(N_EXAMPLES, BQ_LOST);
 }
 
 static void the_longest_texts_fit_the_fixed_part(void)
@@ -125,7 +129,7 @@ static void unknown_kinds_are_refused(void)
         unsigned char bytes[BQ_WIRE_FIXED] = {(unsigned char)kind};
         struct bq_message m;
         CU_ASSERT_EQUAL(get(bytes, sizeof bytes, &m),
-                        kind >= BQ_HELLO && kind <= BQ_FORGET ? 0 : -1);
+                        kind >= BQ_HELLO && kind <= BQ_LOST ? 0 : -1);
     }
 }
 

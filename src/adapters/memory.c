@@ -280,16 +280,23 @@ uint64_t bq_memory_share(uint64_t available, unsigned n_kitchens)
     return share > BQ_LEAST_MEMORY ? share : BQ_LEAST_MEMORY;
 }
 
+static uint64_t beside; /* bytes; set once, before there are threads */
+
+void bq_memory_add_beside(uint64_t bytes)
+{
+    beside += bytes;
+}
+
 uint64_t bq_memory_peak(void)
 {
     uint64_t peak = 0;
     named_read("", "/proc/self", "status", "VmHWM", &peak);
-    return peak;
+    return peak + beside;
 }
 
 uint64_t bq_memory_resident(void)
 {
     uint64_t now = 0;
     named_read("", "/proc/self", "status", "VmRSS", &now);
-    return now;
+    return now + beside;
 }

@@ -27,6 +27,9 @@ uint64_t bq_memory_share(uint64_t available, unsigned n_kitchens);
 /* The most that this process has had resident so far (VmHWM); 0: unknown. */
 uint64_t bq_memory_peak(void);
 
+/* Memory of processes that belong to this one: from now on both count it. */
+void bq_memory_add_beside(uint64_t bytes);
+
 /* What it has resident now (VmRSS); 0: unknown. */
 uint64_t bq_memory_resident(void);
 

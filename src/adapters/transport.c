@@ -17,14 +17,22 @@ static void free_copy(struct bq_parcel *parcel)
     free(parcel);
 }
 
-int bq_transport_send_copy(struct bq_transport *t, uint32_t to, const void *bytes, size_t size,
-                           struct bq_error *err)
+struct bq_parcel *bq_parcel_copy(const void *bytes, size_t size)
 {
     struct bq_parcel *parcel = malloc(sizeof *parcel + size);
     if (!parcel)
-        return bq_fail(err, BQ_EXIT_FAILED, "out of memory for a message of %zu bytes", size);
+        return NULL;
     *parcel = (struct bq_parcel){.bytes = parcel + 1, .size = size, .release = free_copy};
     memcpy(parcel->bytes, bytes, size);
+    return parcel;
+}
+
+int bq_transport_send_copy(struct bq_transport *t, uint32_t to, const void *bytes, size_t size,
+                           struct bq_error *err)
+{
+    struct bq_parcel *parcel = bq_parcel_copy(bytes, size);
+    if (!parcel)
+        return bq_fail(err, BQ_EXIT_FAILED, "out of memory for a message of %zu bytes", size);
     return t->ops->send(t, to, parcel, err);
 }
 

@@ -56,6 +56,9 @@ struct bq_transport {
 int bq_transport_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parcel,
                       struct bq_error *err);
 
+/* A parcel with a copy of these bytes, that frees itself. NULL: no memory. */
+struct bq_parcel *bq_parcel_copy(const void *bytes, size_t size);
+
 /* Sends a copy of a small message. */
 int bq_transport_send_copy(struct bq_transport *t, uint32_t to, const void *bytes, size_t size,
                            struct bq_error *err);

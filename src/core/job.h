@@ -35,6 +35,22 @@ enum bq_delivery {
     X(BQ_ON_ERROR_STOP, "stop")                                                                    \
     X(BQ_ON_ERROR_SKIP, "skip")
 
+/* Where the cooks are: auto is a process of their own for kernels that are not built in. */
+#define BQ_ISOLATES(X)                                                                             \
+    X(BQ_ISOLATE_AUTO, "auto")                                                                     \
+    X(BQ_ISOLATE_PROCESS, "process")                                                               \
+    X(BQ_ISOLATE_NONE, "none")
+
+enum bq_isolate {
+#define BQ_ISOLATE_CODE(code, name) code,
+    BQ_ISOLATES(BQ_ISOLATE_CODE)
+#undef BQ_ISOLATE_CODE
+        BQ_N_ISOLATES
+};
+
+#define BQ_MAX_ATTEMPTS 1000
+#define BQ_MAX_DEADLINE 1e8 /* s */
+
 enum bq_on_error {
 #define BQ_ON_ERROR_CODE(code, name) code,
     BQ_ON_ERRORS(BQ_ON_ERROR_CODE)
@@ -98,6 +114,9 @@ struct bq_step {
     bool is_team; /* all cooks of a kitchen share each chunk */
     enum bq_delivery delivery;
     enum bq_on_error on_error;
+    enum bq_isolate isolate;
+    unsigned attempts;    /* at a chunk that fails, or whose kernel crashes */
+    uint64_t deadline_ns; /* of one call of the kernel; 0: it takes as long as it takes */
     struct bq_border_wish border;
     uint64_t memory;            /* bytes of a kitchen's budget; 0: auto */
     struct bq_output_wish wish; /* how the output is stored */
@@ -138,6 +157,16 @@ int bq_job_override(struct bq_job *job, const struct bq_override *over, struct b
 /* What can only be told when all is known: an input for each kernel that reads and none for the
  * others, an output only where a kernel writes, names that differ. Call it after overriding. */
 int bq_job_check(const struct bq_job *job, struct bq_error *err);
+
+/* Whether the kernels run in processes of their own: those of all steps, if one wants it. */
+static inline bool bq_job_isolates(const struct bq_job *job)
+{
+    bool is = false;
+    for (size_t i = 0; i < job->n_steps; i++)
+        is |= job->steps[i].isolate == BQ_ISOLATE_PROCESS ||
+              (job->steps[i].isolate == BQ_ISOLATE_AUTO && job->steps[i].origin);
+    return is;
+}
 
 /* Several steps, or a loop: so that a run of it can be resumed where one of them ended. */
 static inline bool bq_job_has_parts(const struct bq_job *job)

@@ -223,6 +223,8 @@ void bq_recipe_put(struct bq_writer *w, const struct bq_recipe *recipe)
     bq_put_u8(w, recipe->is_bound);
     bq_put_u8(w, (uint8_t)recipe->delivery);
     bq_put_u8(w, (uint8_t)recipe->on_error);
+    bq_put_u32(w, recipe->attempts);
+    bq_put_u64(w, recipe->deadline_ns);
     bq_put_u64(w, recipe->memory);
     bq_put_u32(w, recipe->n_beside);
     bq_put_u64(w, recipe->library_bytes);
@@ -327,6 +329,8 @@ int bq_recipe_get(struct bq_reader *r, struct bq_recipe *recipe)
     recipe->is_team = bq_get_u8(r) != 0;
     recipe->is_bound = bq_get_u8(r) != 0;
     unsigned delivery = bq_get_u8(r), on_error = bq_get_u8(r);
+    recipe->attempts = bq_get_u32(r);
+    recipe->deadline_ns = bq_get_u64(r);
     recipe->memory = bq_get_u64(r);
     recipe->n_beside = bq_get_u32(r);
     recipe->library_bytes = bq_get_u64(r);

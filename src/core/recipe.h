@@ -44,6 +44,8 @@ struct bq_recipe {
     uint64_t library_bytes; /* of memory, when only the HDF5 library can read it */
     enum bq_delivery delivery;
     enum bq_on_error on_error;
+    uint32_t attempts;    /* at a chunk that fails */
+    uint64_t deadline_ns; /* of a call of the kernel; 0: none */
     struct {
         enum bq_output_how how;
         char

@@ -58,6 +58,7 @@ void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel)
         step->params[i] = bq_param_standard(&kernel->params[i]);
     step->schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     step->open = 1;
+    step->attempts = 3;
 }
 
 static int replace(char **old, const char *text, struct bq_error *err)
@@ -187,6 +188,31 @@ static int on_error_set(struct bq_step *step, const char *text, struct bq_error 
     if (found < 0)
         return -1;
     step->on_error = (enum bq_on_error)found;
+    return 0;
+}
+
+static int isolate_set(struct bq_step *step, const char *text, struct bq_error *err)
+{
+    static const char *const names[] = {
+#define ISOLATE_NAME(code, name) name,
+        BQ_ISOLATES(ISOLATE_NAME)
+#undef ISOLATE_NAME
+    };
+    int found =
+        bq_value_word("isolate", bq_step_wants(BQ_KEY_ISOLATE), names, BQ_N_ISOLATES, text, err);
+    if (found < 0)
+        return -1;
+    step->isolate = (enum bq_isolate)found;
+    return 0;
+}
+
+static int deadline_set(struct bq_step *step, const char *text, struct bq_error *err)
+{
+    double s = 0;
+    if (strcmp(text, "off") != 0 &&
+        (bq_text_real(text, &s) || !(s >= 1e-3 && s <= BQ_MAX_DEADLINE)))
+        return bq_value_wrong("deadline", bq_step_wants(BQ_KEY_DEADLINE), text, err);
+    step->deadline_ns = (uint64_t)(s * 1e9);
     return 0;
 }
 
@@ -333,6 +359,12 @@ int bq_step_set(struct bq_step *step, const char *key, const char *text, int lin
         return 0;
     case BQ_KEY_ON_ERROR:
         return on_error_set(step, text, err);
+    case BQ_KEY_ISOLATE:
+        return isolate_set(step, text, err);
+    case BQ_KEY_ATTEMPTS:
+        return bq_value_number(&step->attempts, key, text, 1, BQ_MAX_ATTEMPTS, err);
+    case BQ_KEY_DEADLINE:
+        return deadline_set(step, text, err);
     case BQ_KEY_BORDER:
         return border_set(step, text, line, err);
     case BQ_KEY_PARAMS:

@@ -30,6 +30,9 @@
     X(BQ_KEY_DELIVERY, "delivery", "auto, shared or coordinator")                                  \
     X(BQ_KEY_MEMORY, "memory", "a size such as 512MiB or 2GiB, or auto")                           \
     X(BQ_KEY_ON_ERROR, "on_error", "stop or skip")                                                 \
+    X(BQ_KEY_ISOLATE, "isolate", "auto, process or none")                                          \
+    X(BQ_KEY_ATTEMPTS, "attempts", "a whole number")                                               \
+    X(BQ_KEY_DEADLINE, "deadline", "off or a number of seconds above 0")                           \
     X(BQ_KEY_BORDER, "border", "clamp, wrap, reflect, constant or constant:NUMBER")                \
     X(BQ_KEY_USES, "uses", "a map such as {counts: measure.counts} or {input: blur}")              \
     X(BQ_KEY_NEXT, "next", "a map such as {input: heat} or {centres: assign.centres}")             \
@@ -55,7 +58,8 @@ int bq_step_unknown(const struct bq_step *step, const char *key, struct bq_error
 void bq_step_start(struct bq_step *step, const struct bq_kernel *kernel);
 
 /* Sets a field: key "name", "input", "output", "chunk" (512x512), "schedule" (dynamic:4), "cooks",
- * "open", "team", "delivery", "memory" (2GiB), "on_error", "params.NAME" or "output.PART" (of
+ * "open", "team", "delivery", "memory" (2GiB), "on_error", "isolate", "attempts", "deadline",
+ * "params.NAME" or "output.PART" (of
  * bq_output_wish_set). line: where it stands in the file, or 0. */
 int bq_step_set(struct bq_step *step, const char *key, const char *text, int line,
                 struct bq_error *err);

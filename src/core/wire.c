@@ -26,6 +26,8 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_text(w, m->text);
         break;
     case BQ_STEP:
+    case BQ_START:
+        bq_put_u32(w, m->n);
         bq_put_u64(w, m->time);
         break;
     case BQ_JOIN:
@@ -53,11 +55,8 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u64(w, m->data_size);
         break;
     case BQ_FAILED:
-        bq_put_u32(w, m->n);
-        bq_put_u64(w, m->first);
-        bq_put_text(w, m->text);
-        break;
     case BQ_NOT_STORED:
+    case BQ_LOST:
         bq_put_u32(w, m->n);
         bq_put_u64(w, m->first);
         bq_put_text(w, m->text);
@@ -68,11 +67,16 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u64(w, m->first);
         break;
     case BQ_BYE:
+        bq_put_u64(w, m->count);
+        bq_put_u32(w, m->n);
+        break;
     case BQ_FORGET:
         bq_put_u32(w, m->n);
         break;
     case BQ_CLOSE:
     case BQ_REPORT:
+    case BQ_BEAT:
+    case BQ_LEAVING:
         break;
     }
 }
@@ -90,7 +94,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
     *m = (struct bq_message){0};
     unsigned kind = bq_get_u8(&r);
     m->step = bq_get_u32(&r);
-    if (r.is_bad || kind < BQ_HELLO || kind > BQ_FORGET)
+    if (r.is_bad || kind < BQ_HELLO || kind > BQ_LOST)
         return -1;
     m->kind = (enum bq_message_kind)kind;
     switch (m->kind) {
@@ -102,6 +106,8 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         bq_get_text(&r, m->text, sizeof m->text);
         break;
     case BQ_STEP:
+    case BQ_START:
+        m->n = bq_get_u32(&r);
         m->time = bq_get_u64(&r);
         break;
     case BQ_JOIN:
@@ -129,11 +135,8 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->data_size = bq_get_u64(&r);
         break;
     case BQ_FAILED:
-        m->n = bq_get_u32(&r);
-        m->first = bq_get_u64(&r);
-        bq_get_text(&r, m->text, sizeof m->text);
-        break;
     case BQ_NOT_STORED:
+    case BQ_LOST:
         m->n = bq_get_u32(&r);
         m->first = bq_get_u64(&r);
         bq_get_text(&r, m->text, sizeof m->text);
@@ -144,11 +147,16 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->first = bq_get_u64(&r);
         break;
     case BQ_BYE:
+        m->count = bq_get_u64(&r);
+        m->n = bq_get_u32(&r);
+        break;
     case BQ_FORGET:
         m->n = bq_get_u32(&r);
         break;
     case BQ_CLOSE:
     case BQ_REPORT:
+    case BQ_BEAT:
+    case BQ_LEAVING:
         break;
     }
     m->rest = r;

@@ -1,6 +1,7 @@
 /* Messages between the coordinator and a kitchen.
  *
  *   kitchen -> coordinator                      coordinator -> kitchen
+ *                                               START    begin, in a process of your own or not
  *   HELLO    who and where I am                 STEP     a recipe: get ready
  *   JOIN     ready; I began my first lease      LEASE    cook these
  *   REFUSED  I cannot, because ...              REVOKE   do not start these
@@ -12,6 +13,11 @@
  *                                               (BYE is answered by BYE, the last message)
  *   FETCH    send me a chunk's stored bytes     STORED   here they are
  *                                               NOT_STORED  I cannot, because ...
+ *   BEAT     I am alive
+ *   LEAVING  no more work: all I had is done
+ *            or given back
+ *   LOST     my cooks' process has ended; this
+ *            chunk may be why; HELLO follows
  *
  * Fields are little-endian and length-checked; a message is never a struct image. The first one
  * carries the version. Every message names the step it belongs to, so that a late one is known.
@@ -24,7 +30,7 @@
 #include "core/reduction.h"
 #include "core/report.h"
 
-#define BQ_WIRE_VERSION 4u
+#define BQ_WIRE_VERSION 5u
 
 enum bq_message_kind {
     BQ_HELLO = 1,
@@ -43,8 +49,14 @@ enum bq_message_kind {
     BQ_FETCH,
     BQ_STORED,
     BQ_NOT_STORED,
-    BQ_FORGET
+    BQ_FORGET,
+    BQ_START,
+    BQ_BEAT,
+    BQ_LEAVING,
+    BQ_LOST
 };
+
+#define BQ_NO_CHUNK UINT64_MAX
 
 /* What keeps a chunk from being done. */
 enum bq_refused_by { BQ_BY_KERNEL, BQ_BY_INPUT, BQ_BY_OUTPUT };
@@ -53,14 +65,18 @@ struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
     uint64_t first, count;  /* LEASE REVOKE DROPPED; FAILED FETCH STORED NOT_STORED: first, the
-                               chunk;  REQUEST: count = unstarted, first = wanted */
-    uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came */
+                               chunk;  REQUEST: count = unstarted, first = wanted; LOST: step and
+                               first: the chunk that is to blame, or BQ_NO_CHUNK; BYE: count: not
+                               all are alive */
+    uint64_t time;          /* STEP: the coordinator's clock, ns; JOIN: ns since STEP came; START:
+                               ns of silence after which one is taken for dead */
     double tau_ns, wait_ns; /* REQUEST */
-    uint32_t n; /* HELLO: version; FORGET: a recipe's comes_again; JOIN: cooks (count: chunks in
-                   progress); RESULT: nodes; BYE: exit code; FAILED: an enum bq_refused_by; FETCH
-                   STORED NOT_STORED: which part of the chunk's window (core/window.h) */
+    uint32_t n; /* START: isolated; STEP: 1: not the first lease; HELLO: version; FORGET: a recipe's
+                   comes_again; JOIN: cooks (count: chunks in progress); RESULT: nodes; BYE: exit
+                   code; FAILED: an enum bq_refused_by; FETCH STORED NOT_STORED: which part of the
+                   chunk's window (core/window.h) */
     uint64_t data_size;    /* RESULT: bytes of output after the nodes */
-    char text[256];        /* REFUSED, FAILED, NOT_STORED: why; HELLO: host name */
+    char text[256];        /* REFUSED, FAILED, NOT_STORED, LOST: why; HELLO: host name */
     uint32_t pid, n_cores; /* HELLO: n_cores is its share, count the whole machine's */
     struct bq_reader rest; /* decoded: what follows (STEP: recipe; RESULT: nodes; REPORT; STORED) */
 };

@@ -25,7 +25,7 @@ int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *m)
         }
         c->last_accept = now;
         c->report->n_discarded += n - action.count;
-        if (bq_reduction_add(c->reduction, node, result, action.count < n) < 0)
+        if (bq_reduction_add(c->reduction, node, result, c->has_undone || action.count < n) < 0)
             return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results");
         if (c->gather &&
             bq_gather_take(c->gather, kitchen, node, &m->rest, m->data_size, c->err) < 0)

@@ -24,6 +24,7 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
     }
     *co = (struct bq_coordinator){.transport = options->transport,
                                   .hello = options->hello,
+                                  .silence_ns = options->silence_ns,
                                   .stop = options->stop,
                                   .is_terminal = options->is_terminal,
                                   .is_quiet = options->is_quiet,
@@ -102,7 +103,9 @@ int bq_coordinator_forget(struct bq_coordinator *co, uint32_t comes_again, struc
     int rc = 0;
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_FORGET, .n = comes_again});
     for (uint32_t rank = 1; rc == 0 && rank < co->transport->n_ranks; rank++)
-        rc = bq_transport_send_copy(co->transport, rank, bytes, (size_t)(w.at - bytes), err);
+        rc = co->hello[rank - 1].presence == BQ_GONE
+                 ? 0
+                 : bq_transport_send_copy(co->transport, rank, bytes, (size_t)(w.at - bytes), err);
     return rc;
 }
 
@@ -129,6 +132,14 @@ void bq_coordinator_destroy(struct bq_coordinator *co)
 
 /* -- messages ----------------------------------------------------------------------------- */
 
+static int leave(struct bq_coordinator *co, uint32_t kitchen)
+{
+    int rc = 0;
+    for (struct course *c = co->courses; rc == 0 && c; c = c->next)
+        rc = course_leave(c, kitchen);
+    return rc;
+}
+
 static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, size_t size,
                   struct bq_error *err)
 {
@@ -139,10 +150,23 @@ static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, s
         return bq_fail(err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
     struct course *c = course_find(co, message.step);
     bool is_ours = c && from <= c->recipe->n_kitchens;
-    if (message.kind == BQ_BYE || (message.kind == BQ_REFUSED && (is_ours || message.step == 0)))
-        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from,
-                       message.kind == BQ_BYE ? "it left" : message.text);
-    return is_ours ? course_handle(c, from - 1, &message) : 0;
+    uint32_t kitchen = from - 1;
+    if (co->hello[kitchen].presence >= BQ_OUT)
+        return 0; /* others do its work */
+    co->hello[kitchen].silence = 0;
+    if (message.kind == BQ_BYE)
+        losses_gone(co, kitchen, "it left");
+    else if (message.kind == BQ_REFUSED && message.step == 0)
+        losses_out(co, kitchen, message.text);
+    else if (message.kind == BQ_LOST)
+        return losses_crashed(co, kitchen, &message);
+    else if (message.kind == BQ_HELLO)
+        return losses_returned(co, kitchen, &message, err);
+    else if (message.kind == BQ_LEAVING)
+        return leave(co, kitchen);
+    else if (is_ours)
+        return course_handle(c, kitchen, &message);
+    return 0;
 }
 
 static int receive_all(struct bq_coordinator *co, struct bq_error *err)
@@ -241,10 +265,12 @@ int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_e
     struct course *finished;
     for (struct course *c = co->courses; c; c = c->next)
         c->err = err;
+    co->looked_at = 0; /* until now nobody listened */
     for (;;) {
         uint64_t wake;
         if (receive_all(co, err) < 0)
             return -1;
+        losses_look(co);
         look_at_stop(co);
         if (turn_all(co, &wake) < 0 || bq_transport_progress(co->transport, err) < 0)
             return -1;

@@ -16,10 +16,11 @@ struct bq_coordinator;
 
 struct bq_coordinator_options {
     struct bq_transport *transport;
-    const struct bq_hello *hello;
-    atomic_int *stop; /* non-zero: asked to stop */
-    bool is_terminal; /* progress in place, instead of a line a second */
-    bool is_quiet;    /* no progress */
+    struct bq_hello *hello; /* of each kitchen; kept up to date */
+    uint64_t silence_ns;    /* who is silent for longer is taken for dead */
+    atomic_int *stop;       /* non-zero: asked to stop */
+    bool is_terminal;       /* progress in place, instead of a line a second */
+    bool is_quiet;          /* no progress */
 };
 
 /* What options name must outlive it. */

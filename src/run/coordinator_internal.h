@@ -1,5 +1,5 @@
-/* What coordinator.c (messages, several steps), course.c (one of them) and accept.c (its results)
- * share. Nobody else includes it. */
+/* What coordinator.c (messages, several steps), losses.c (kitchens that come and go), course.c (one
+ * step) and accept.c (its results) share. Nobody else includes it. */
 #ifndef BQ_RUN_COORDINATOR_INTERNAL_H
 #define BQ_RUN_COORDINATOR_INTERNAL_H
 
@@ -14,7 +14,8 @@
 
 struct bq_coordinator {
     struct bq_transport *transport;
-    const struct bq_hello *hello;
+    struct bq_hello *hello;
+    uint64_t silence_ns, looked_at;
     atomic_int *stop;
     bool is_terminal, is_quiet;
     int bell;               /* rung by the larders' threads */
@@ -44,7 +45,16 @@ struct course {
     struct bq_merge merge;
     uint64_t epoch, last_accept, n_messages;
     uint64_t cpu_at; /* this thread's, when the step began */
-    uint32_t n_open; /* kitchens that have not reported or refused */
+    enum course_with {
+        WITHOUT,  /* lost, refused, or never here */
+        WORKING,  /* has the step */
+        REPORTED, /* is done with it */
+    } *
+        with;            /* of each kitchen */
+    uint32_t n_open;     /* those that are WORKING */
+    uint32_t *n_crashes; /* of each kitchen */
+    bool has_undone;     /* chunks that were accepted are done again */
+    char refused[200];   /* why a kitchen cannot take part, the last one */
     double svc_ns;
     char why[200]; /* the last failure told, for GIVE_UP */
     uint32_t by;   /* enum bq_refused_by, of that failure */
@@ -59,6 +69,19 @@ int course_open(struct course *c, int bell);
 
 /* A message of its step from a kitchen. */
 int course_handle(struct course *c, uint32_t kitchen, struct bq_message *message);
+
+/* The kitchen is lost: what it held is free, and what only it kept is to be done again. */
+void course_lose(struct course *c, uint32_t kitchen);
+
+/* It lost its cooks, maybe because of that chunk, which counts as one that failed. */
+int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char *why);
+
+/* It is there again, with nothing: it gets the step, if that is not done. */
+int course_welcome(struct course *c, uint32_t kitchen);
+
+/* It cannot take part, or will not any more. */
+void course_refused(struct course *c, uint32_t kitchen, const char *why);
+int course_leave(struct course *c, uint32_t kitchen);
 
 /* What there is to do now. *wake: when next, at the latest. */
 int course_turn(struct course *c, uint64_t *wake);
@@ -80,5 +103,15 @@ int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *message);
 
 /* A chunk that was given up: a result of nothing takes its place. */
 int bq_accept_nothing(struct course *c, uint64_t chunk);
+
+/* losses.c */
+void losses_gone(struct bq_coordinator *co, uint32_t kitchen, const char *why);
+void losses_out(struct bq_coordinator *co, uint32_t kitchen, const char *why);
+int losses_crashed(struct bq_coordinator *co, uint32_t kitchen, const struct bq_message *message);
+int losses_returned(struct bq_coordinator *co, uint32_t kitchen, const struct bq_message *message,
+                    struct bq_error *err);
+
+/* Who was lost or has been silent for too long since it was called last. */
+void losses_look(struct bq_coordinator *co);
 
 #endif

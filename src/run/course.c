@@ -57,11 +57,13 @@ static int carry_out(struct course *c, uint64_t now)
 static int on_report(struct course *c, uint32_t kitchen, struct bq_message *m)
 {
     struct bq_kitchen_report *r = &c->report->kitchens[kitchen];
-    if (r->cooks)
+    if (c->with[kitchen] != WORKING)
         return 0;
+    bq_free(r->cooks); /* of an earlier time that it was here */
     if (bq_wire_get_report(&m->rest, r) < 0)
         return bq_fail(c->err, BQ_EXIT_FAILED, "the report of kitchen %u cannot be read",
                        kitchen + 1);
+    c->with[kitchen] = REPORTED;
     c->n_open--;
     return 0;
 }
@@ -70,6 +72,8 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
 {
     uint64_t now = bq_now();
     c->n_messages++;
+    if (c->with[kitchen] == WITHOUT)
+        return 0;
     struct bq_event event = {.kitchen = kitchen, .first = m->first, .count = m->count};
     switch (m->kind) {
     case BQ_RESULT:
@@ -103,6 +107,8 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
                    ? bq_larder_ask(c->larder, kitchen + 1, (struct bq_part){m->first, m->n}, c->err)
                    : 0;
     case BQ_REFUSED:
+        course_refused(c, kitchen, m->text);
+        return 0;
     case BQ_HELLO:
     case BQ_STEP:
     case BQ_LEASE:
@@ -112,6 +118,10 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
     case BQ_STORED:
     case BQ_NOT_STORED:
     case BQ_FORGET:
+    case BQ_START:
+    case BQ_BEAT:
+    case BQ_LEAVING:
+    case BQ_LOST:
         return 0; /* not ours to get, or dealt with by receive_all */
     }
     bq_scheduler_tell(c->scheduler, now, &event);
@@ -148,26 +158,108 @@ static void end_input(struct course *c, int bell)
     bq_larder_destroy(c->larder);
 }
 
-static int open_step(struct course *c)
+/* The step goes to a kitchen; its first lease only if it was here from the beginning. */
+static int send_step(struct course *c, uint32_t kitchen, bool has_first)
 {
     size_t size = bq_recipe_bytes(c->recipe) + BQ_WIRE_FIXED;
     unsigned char *bytes = bq_alloc(1, size);
     if (!bytes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
+    struct bq_writer w = bq_writer(bytes, size);
+    bq_wire_put(
+        &w, &(struct bq_message){
+                .kind = BQ_STEP, .step = c->options->number, .n = !has_first, .time = c->epoch});
+    bq_recipe_put(&w, c->recipe);
+    int rc =
+        bq_transport_send_copy(c->transport, kitchen + 1, bytes, (size_t)(w.at - bytes), c->err);
+    bq_free(bytes);
+    c->with[kitchen] = WORKING;
+    c->n_open++;
+    return rc;
+}
+
+static int open_step(struct course *c)
+{
     c->cpu_at = bq_now_cpu();
     c->epoch = c->last_accept = bq_now();
     c->report->start_ns = bq_now_date();
     int rc = 0;
     for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
-        struct bq_writer w = bq_writer(bytes, size);
-        bq_wire_put(&w, &(struct bq_message){
-                            .kind = BQ_STEP, .step = c->options->number, .time = c->epoch});
-        bq_recipe_put(&w, c->recipe);
-        rc = bq_transport_send_copy(c->transport, k + 1, bytes, (size_t)(w.at - bytes), c->err);
-        c->n_open++;
+        if (c->coordinator->hello[k].presence == BQ_HERE)
+            rc = send_step(c, k, true);
+        else
+            bq_scheduler_tell(c->scheduler, c->epoch,
+                              &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = k});
     }
-    bq_free(bytes);
     return rc;
+}
+
+/* -- kitchens that come and go ------------------------------------------------------------ */
+
+static void undo(void *context, uint64_t first, uint64_t count)
+{
+    struct course *c = context;
+    c->has_undone = true;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_UNDO, .first = first, .count = count});
+}
+
+void course_lose(struct course *c, uint32_t kitchen)
+{
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] == WITHOUT)
+        return;
+    bool was_working = c->with[kitchen] == WORKING;
+    c->with[kitchen] = WITHOUT;
+    c->n_open -= was_working;
+    c->n_crashes[kitchen]++;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
+    if (was_working && c->gather)
+        bq_gather_lose(c->gather, kitchen, undo, c);
+}
+
+int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char *why)
+{
+    uint64_t now = bq_now();
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WORKING)
+        return 0;
+    snprintf(c->why, sizeof c->why, "%.190s", why);
+    c->by = BQ_BY_KERNEL;
+    bq_scheduler_tell(
+        c->scheduler, now,
+        &(struct bq_event){.kind = BQ_EVENT_FAILED, .kitchen = kitchen, .first = chunk});
+    return carry_out(c, now);
+}
+
+int course_welcome(struct course *c, uint32_t kitchen)
+{
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WITHOUT ||
+        bq_scheduler_n_done(c->scheduler) == c->recipe->plan.n_chunks)
+        return 0;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_BACK, .kitchen = kitchen});
+    return send_step(c, kitchen, false);
+}
+
+void course_refused(struct course *c, uint32_t kitchen, const char *why)
+{
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] == WITHOUT)
+        return;
+    course_lose(c, kitchen);
+    c->n_crashes[kitchen]--;
+    snprintf(c->refused, sizeof c->refused, "kitchen %u cannot work: %.160s", kitchen + 1, why);
+    if (bq_scheduler_is_stranded(c->scheduler))
+        return; /* then that is what the run ends with */
+    fprintf(stderr, "banquet: %s; the others go on\n", c->refused);
+}
+
+int course_leave(struct course *c, uint32_t kitchen)
+{
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WORKING)
+        return 0;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
+    return send_to(c, kitchen, &(struct bq_message){.kind = BQ_CLOSE, .step = c->options->number});
 }
 
 static int create(struct course *c, int bell)
@@ -175,7 +267,8 @@ static int create(struct course *c, int bell)
     struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
                                          .n_kitchens = c->recipe->n_kitchens,
                                          .schedule = c->recipe->schedule,
-                                         .is_fed = c->recipe->is_fed};
+                                         .is_fed = c->recipe->is_fed,
+                                         .attempts = c->recipe->attempts};
     struct bq_combine combine = {
         .size = bq_recipe_result_size(c->recipe), .run = bq_merge_run, .context = &c->merge};
     c->scheduler = bq_scheduler_create(&config, c->err);
@@ -184,7 +277,9 @@ static int create(struct course *c, int bell)
     c->reduction = bq_reduction_create(&combine);
     c->report->kitchens = bq_alloc(config.n_kitchens, sizeof *c->report->kitchens);
     c->report->given_up = bq_alloc(BQ_MAX_NAMED, sizeof *c->report->given_up);
-    if (!c->reduction || !c->report->kitchens || !c->report->given_up)
+    c->with = bq_alloc(config.n_kitchens, sizeof *c->with);
+    c->n_crashes = bq_alloc(config.n_kitchens, sizeof *c->n_crashes);
+    if (!c->reduction || !c->report->kitchens || !c->report->given_up || !c->with || !c->n_crashes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
     if (c->recipe->has_output) {
@@ -230,6 +325,12 @@ static void describe(struct course *c, const struct bq_hello *hello)
     r->n_messages = c->n_messages;
     r->svc_ns = c->svc_ns;
     for (size_t k = 0; k < r->n_kitchens; k++) {
+        if (!r->kitchens[k].rank) { /* it was lost */
+            r->kitchens[k].rank = (uint32_t)k + 1;
+            r->kitchens[k].pid = hello[k].pid;
+            snprintf(r->kitchens[k].host, sizeof r->kitchens[k].host, "%s", hello[k].host);
+        }
+        r->kitchens[k].n_lost = c->n_crashes[k];
         r->bytes_in += r->kitchens[k].bytes_in;
         r->bytes_out += r->kitchens[k].bytes_out;
     }
@@ -245,6 +346,32 @@ int course_open(struct course *c, int bell)
     return create(c, bell) < 0 ? -1 : open_step(c);
 }
 
+/* Whether a kitchen is lost but will return. */
+static bool is_awaited(const struct course *c)
+{
+    bool is = false;
+    for (uint32_t k = 0; k < c->recipe->n_kitchens; k++)
+        is |= c->coordinator->hello[k].presence == BQ_RETURNING;
+    return is;
+}
+
+static int fail_stranded(struct course *c)
+{
+    const struct bq_hello *hello = c->coordinator->hello;
+    uint64_t n_done = bq_scheduler_n_done(c->scheduler);
+    if (c->refused[0])
+        return bq_fail(c->err, BQ_EXIT_FAILED, "%s", c->refused);
+    for (uint32_t k = 0; k < c->recipe->n_kitchens; k++) {
+        if (hello[k].presence >= BQ_OUT)
+            return bq_fail(c->err, BQ_EXIT_FAILED,
+                           "all kitchens are gone, after %llu of %llu chunks; kitchen %u: %s",
+                           (unsigned long long)n_done, (unsigned long long)c->recipe->plan.n_chunks,
+                           k + 1, hello[k].why);
+    }
+    return bq_fail(c->err, BQ_EXIT_FAILED, "all kitchens were drained, after %llu of %llu chunks",
+                   (unsigned long long)n_done, (unsigned long long)c->recipe->plan.n_chunks);
+}
+
 int course_turn(struct course *c, uint64_t *wake)
 {
     *wake = UINT64_MAX;
@@ -254,8 +381,8 @@ int course_turn(struct course *c, uint64_t *wake)
         return 0;
     if (carry_out(c, bq_now()) < 0)
         return -1;
-    if (bq_scheduler_is_stranded(c->scheduler))
-        return bq_fail(c->err, BQ_EXIT_FAILED, "all kitchens are gone");
+    if (bq_scheduler_is_stranded(c->scheduler) && !is_awaited(c))
+        return fail_stranded(c);
     *wake = bq_scheduler_wake(c->scheduler);
     return 0;
 }
@@ -294,5 +421,7 @@ void course_end(struct course *c, int bell)
     bq_reduction_destroy(c->reduction);
     bq_scheduler_destroy(c->scheduler);
     bq_feed_destroy(c->feed);
+    bq_free(c->with);
+    bq_free(c->n_crashes);
     bq_free(c);
 }

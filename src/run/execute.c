@@ -7,6 +7,7 @@
 
 #include "adapters/clock.h"
 #include "adapters/transport.h"
+#include "adapters/vitals.h"
 #include "base/heap.h"
 #include "core/number.h"
 #include "run/execute_internal.h"
@@ -19,6 +20,8 @@
  * of any part is a failure. */
 struct shared_call {
     const struct bq_kernel *kernel;
+    uint32_t step;
+    uint64_t deadline_ns;
     struct bq_call call;
     atomic_int has_failed;
     enum bq_answer answer; /* part 0, as the rest */
@@ -34,7 +37,9 @@ static void call_part(void *arg, unsigned part, unsigned n_parts)
     struct bq_call call = shared->call;
     call.part = part;
     call.n_parts = n_parts;
+    bq_vitals_begin(shared->step, call.chunk, shared->deadline_ns);
     enum bq_answer answer = shared->kernel->cook(&call);
+    bq_vitals_end();
     if (answer == BQ_FAIL && !atomic_exchange(&shared->has_failed, 1))
         memcpy(shared->message, call.message, sizeof shared->message);
     if (part == 0) {
@@ -49,6 +54,8 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
                                   void *acc, char *message)
 {
     struct shared_call shared = {.kernel = x->kernel,
+                                 .step = x->step,
+                                 .deadline_ns = x->recipe->deadline_ns,
                                  .call = {.params = x->recipe->params,
                                           .space = &x->recipe->plan.space,
                                           .chunk = bench->chunk,

@@ -31,6 +31,7 @@ struct bq_executor {
     const struct bq_recipe *recipe;
     const struct bq_kernel *kernel;
     struct bq_merge merge;
+    uint32_t step;            /* its number */
     struct bq_intake *intake; /* NULL when the step has no input */
     struct bq_outlet *outlet; /* NULL when it has no output */
     struct bq_line *line;     /* NULL: each cook carries its chunks through all stages */

@@ -96,6 +96,7 @@ struct bq_executor *bq_executor_create(const struct bq_recipe *recipe,
     }
     x->recipe = recipe;
     x->kernel = kernel;
+    x->step = step;
     x->merge = (struct bq_merge){.recipe = recipe, .kernel = kernel};
     x->result_size = bq_recipe_result_size(recipe);
     x->stride = (x->result_size + 63) / 64 * 64;
@@ -277,6 +278,7 @@ bool bq_executor_may_rest(const struct bq_executor *x)
 
 bool bq_executor_again(struct bq_executor *x, uint32_t step)
 {
+    x->step = step;
     atomic_store(&x->bytes_in, 0);
     atomic_store(&x->bytes_out, 0);
     return (!x->intake || bq_intake_again(x->intake)) &&

@@ -153,6 +153,13 @@ int bq_gather_take(struct bq_gather *g, uint32_t kitchen, struct bq_node node,
     return size > 0 ? write_chunk(g, node.first, data, size, err) : 0;
 }
 
+void bq_gather_lose(struct bq_gather *g, uint32_t kitchen,
+                    void (*lost)(void *context, uint64_t first, uint64_t count), void *context)
+{
+    if (g->shards)
+        bq_shard_map_lose(&g->map, kitchen + 1, lost, context);
+}
+
 int bq_gather_nothing(struct bq_gather *g, uint64_t chunk, struct bq_error *err)
 {
     if (g->shards)

@@ -21,6 +21,10 @@ const char *bq_gather_work_file(const struct bq_gather *gather);
 int bq_gather_take(struct bq_gather *gather, uint32_t kitchen, struct bq_node node,
                    struct bq_reader *data, uint64_t size, struct bq_error *err);
 
+/* A kitchen is lost: chunks of which only it had the output are lost, too. */
+void bq_gather_lose(struct bq_gather *gather, uint32_t kitchen,
+                    void (*lost)(void *context, uint64_t first, uint64_t count), void *context);
+
 /* A chunk was given up: the fill value takes its place. */
 int bq_gather_nothing(struct bq_gather *gather, uint64_t chunk, struct bq_error *err);
 

@@ -1,10 +1,9 @@
 #include "run/greeting.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/wire.h"
+#include "adapters/clock.h"
 
 #define PATIENCE_NS 200000000u
 
@@ -27,71 +26,188 @@ uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n)
     return total;
 }
 
-/* A kitchen's first message. 1: it is here; 0: go on; -1: it cannot take part. */
-static int on_first(uint32_t from, const void *bytes, size_t size, struct bq_hello *hello,
-                    struct bq_error *err)
+bool bq_hello_any(const struct bq_hello *hello, uint32_t n)
 {
-    struct bq_message m;
-    int rc = bq_wire_get(bytes, size, &m);
-    if (rc == 0 && m.kind == BQ_HELLO && m.n == BQ_WIRE_VERSION) {
-        snprintf(hello[from - 1].host, sizeof hello[from - 1].host, "%.63s", m.text);
-        hello[from - 1].n_cores = m.n_cores;
-        hello[from - 1].n_machine = (uint32_t)m.count;
-        return 1;
+    for (uint32_t i = 0; i < n; i++) {
+        if (hello[i].presence < BQ_OUT)
+            return true;
     }
-    if (rc == 0 && m.kind == BQ_REFUSED)
-        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", from, m.text);
-    if (rc == 0 && m.kind == BQ_BYE)
-        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u left before the work began", from);
-    return bq_fail(err, BQ_EXIT_FAILED,
-                   "kitchen %u speaks another protocol: all ranks must run one build", from);
+    return false;
 }
 
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello, atomic_int *stop,
-             struct bq_error *err)
+int bq_hello_take(struct bq_hello *hello, uint32_t rank, const struct bq_message *m,
+                  struct bq_error *err)
 {
-    uint32_t n = 0;
-    while (n + 1 < transport->n_ranks) {
-        uint32_t from;
-        void *bytes;
-        size_t size;
-        if (*stop)
-            return bq_fail(err, BQ_EXIT_STOPPED, "stopped before the work began");
-        int got = bq_transport_receive(transport, &from, &bytes, &size, err);
-        if (got == 0) {
-            bq_transport_wait(transport, PATIENCE_NS, -1);
-            continue;
-        }
-        int is_here = got < 0 ? -1 : on_first(from, bytes, size, hello, err);
-        bq_transport_done_with(transport);
-        if (is_here < 0)
-            return -1;
-        n += (uint32_t)is_here;
+    struct bq_hello *h = &hello[rank - 1];
+    if (m->n != BQ_WIRE_VERSION)
+        return bq_fail(err, BQ_EXIT_FAILED,
+                       "kitchen %u speaks another protocol: all ranks must run one build", rank);
+    snprintf(h->host, sizeof h->host, "%.63s", m->text);
+    h->n_cores = m->n_cores;
+    h->n_machine = (uint32_t)m->count;
+    h->pid = m->pid;
+    h->silence = 0;
+    h->presence = BQ_HERE;
+    return 0;
+}
+
+void bq_hello_out(struct bq_hello *hello, uint32_t rank, const char *why)
+{
+    struct bq_hello *h = &hello[rank - 1];
+    h->presence = BQ_OUT;
+    snprintf(h->why, sizeof h->why, "%.190s", why);
+}
+
+void bq_hello_gone(struct bq_hello *hello, uint32_t rank, struct bq_transport *transport,
+                   const char *why)
+{
+    struct bq_hello *h = &hello[rank - 1];
+    h->presence = BQ_GONE;
+    snprintf(h->why, sizeof h->why, "%.190s", why);
+    bq_transport_is_broken(transport);
+    bq_transport_abandon(transport, rank, true);
+}
+
+static void send_to_all(struct bq_transport *transport, const struct bq_hello *hello,
+                        const struct bq_message *message)
+{
+    unsigned char out[BQ_WIRE_FIXED];
+    struct bq_writer w = bq_writer(out, sizeof out);
+    bq_wire_put(&w, message);
+    for (uint32_t rank = 1; rank < transport->n_ranks; rank++) {
+        if (hello[rank - 1].presence != BQ_GONE)
+            bq_transport_send_copy(transport, rank, out, (size_t)(w.at - out), NULL);
+    }
+}
+
+/* -- the beginning ------------------------------------------------------------------------ */
+
+/* A message before all are here. */
+static int on_first(struct bq_transport *transport, uint32_t from, const void *bytes, size_t size,
+                    struct bq_hello *hello, struct bq_error *err)
+{
+    struct bq_message m;
+    if (bq_wire_get(bytes, size, &m) < 0)
+        m = (struct bq_message){.kind = BQ_HELLO, .n = BQ_WIRE_VERSION + 1};
+    hello[from - 1].silence = 0;
+    if (m.kind == BQ_HELLO)
+        return bq_hello_take(hello, from, &m, err);
+    if (m.kind == BQ_REFUSED)
+        bq_hello_out(hello, from, m.text);
+    else if (m.kind == BQ_BYE)
+        bq_hello_gone(hello, from, transport, "it left before the work began");
+    return 0;
+}
+
+static uint32_t count(const struct bq_hello *hello, uint32_t n, enum bq_presence presence)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < n; i++)
+        found += hello[i].presence == presence;
+    return found;
+}
+
+/* Who is silent for too long. */
+static void look_for_silent(struct bq_transport *transport, struct bq_hello *hello, uint64_t waited,
+                            uint64_t silence_ns)
+{
+    for (uint32_t rank = 1; rank < transport->n_ranks; rank++) {
+        struct bq_hello *h = &hello[rank - 1];
+        h->silence += waited < PATIENCE_NS ? waited : PATIENCE_NS;
+        if (h->presence == BQ_EXPECTED && h->silence > silence_ns)
+            bq_hello_gone(hello, rank, transport, "nothing was heard of it");
+    }
+}
+
+static void look_for_lost(struct bq_transport *transport, struct bq_hello *hello)
+{
+    uint32_t rank;
+    while (bq_transport_lost(transport, &rank)) {
+        if (rank > 0 && rank < transport->n_ranks && hello[rank - 1].presence != BQ_GONE)
+            bq_hello_gone(hello, rank, transport, "its process ended");
+    }
+}
+
+static int check_all(const struct bq_hello *hello, uint32_t n, struct bq_error *err)
+{
+    uint32_t n_gone = count(hello, n, BQ_GONE) + count(hello, n, BQ_OUT), k = 0;
+    while (n_gone && hello[k].presence < BQ_OUT)
+        k++;
+    if (n_gone == n)
+        return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", k + 1, hello[k].why);
+    for (; n_gone && k < n; k++) {
+        if (hello[k].presence >= BQ_OUT)
+            fprintf(stderr, "banquet: kitchen %u cannot work: %s; the others go on\n", k + 1,
+                    hello[k].why);
     }
     return 0;
 }
 
-void bq_bye(struct bq_transport *transport, int exit_code)
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello,
+             const struct bq_greeting *greeting, struct bq_error *err)
 {
-    unsigned char out[BQ_WIRE_FIXED];
-    struct bq_writer w = bq_writer(out, sizeof out);
-    bq_wire_put(&w, &(struct bq_message){.kind = BQ_BYE, .n = (uint32_t)exit_code});
-    for (uint32_t rank = 1; rank < transport->n_ranks; rank++)
-        bq_transport_send_copy(transport, rank, out, (size_t)(w.at - out), NULL);
-    uint32_t n = 0;
-    while (n + 1 < transport->n_ranks) {
+    uint32_t n = transport->n_ranks - 1;
+    send_to_all(transport, hello,
+                &(struct bq_message){
+                    .kind = BQ_START, .n = greeting->isolates, .time = greeting->silence_ns});
+    while (count(hello, n, BQ_EXPECTED) > 0) {
+        uint32_t from;
+        void *bytes;
+        size_t size;
+        if (*greeting->stop)
+            return bq_fail(err, BQ_EXIT_STOPPED, "stopped before the work began");
+        int got = bq_transport_receive(transport, &from, &bytes, &size, err);
+        if (got < 0)
+            return -1;
+        if (got == 0) {
+            uint64_t now = bq_now();
+            look_for_lost(transport, hello);
+            bq_transport_wait(transport, PATIENCE_NS, -1);
+            look_for_silent(transport, hello, bq_now() - now, greeting->silence_ns);
+            continue;
+        }
+        int rc = from > 0 && from <= n ? on_first(transport, from, bytes, size, hello, err) : 0;
+        bq_transport_done_with(transport);
+        if (rc < 0)
+            return -1;
+    }
+    return check_all(hello, n, err);
+}
+
+/* -- the end ------------------------------------------------------------------------------ */
+
+void bq_bye(struct bq_transport *transport, struct bq_hello *hello, uint64_t silence_ns,
+            int exit_code)
+{
+    uint32_t n = transport->n_ranks - 1;
+    send_to_all(transport, hello,
+                &(struct bq_message){
+                    .kind = BQ_BYE, .n = (uint32_t)exit_code, .count = transport->is_broken});
+    for (uint32_t i = 0; i < n; i++) {
+        hello[i].silence = 0;
+        if (hello[i].presence != BQ_GONE)
+            hello[i].presence = BQ_EXPECTED; /* its BYE */
+    }
+    while (count(hello, n, BQ_EXPECTED) > 0) {
         uint32_t from;
         void *bytes;
         size_t size;
         struct bq_message m;
+        look_for_lost(transport, hello);
         int got = bq_transport_receive(transport, &from, &bytes, &size, NULL);
         if (got < 0 || bq_transport_progress(transport, NULL) < 0)
             return;
         if (got == 0) {
+            uint64_t now = bq_now();
             bq_transport_wait(transport, PATIENCE_NS, -1);
+            look_for_silent(transport, hello, bq_now() - now, silence_ns);
             continue;
         }
-        n += bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE;
+        if (from > 0 && from <= n) {
+            hello[from - 1].silence = 0;
+            if (bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE)
+                hello[from - 1].presence = BQ_HERE; /* has left */
+        }
         bq_transport_done_with(transport);
     }
 }

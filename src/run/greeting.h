@@ -1,26 +1,64 @@
-/* The beginning and the end of a session: HELLO from every kitchen, BYE to and from every kitchen.
- * The coordinator's side. */
+/* Who of the kitchens is here: START to and HELLO from every kitchen at the beginning, silence and
+ * loss on the way, BYE to and from every kitchen at the end. The coordinator's side.
+ *
+ *     EXPECTED --HELLO--> HERE --its process ended--> GONE      (also after BYE, or silence)
+ *                          |\--REFUSED: it cannot work, and waits for BYE--> OUT
+ *                          ^ \--LOST: its cooks' process crashed--> RETURNING --HELLO--> HERE
+ */
 #ifndef BQ_RUN_GREETING_H
 #define BQ_RUN_GREETING_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "adapters/transport.h"
 #include "base/error.h"
+#include "core/wire.h"
 
-/* Where the kitchens are: told by their HELLOs, once, before the first step. */
+enum bq_presence { BQ_EXPECTED, BQ_HERE, BQ_RETURNING, BQ_OUT, BQ_GONE };
+
+/* What is known of a kitchen. */
 struct bq_hello {
     char host[64];
     uint32_t n_cores;   /* its share */
     uint32_t n_machine; /* of its machine */
+    uint32_t pid;
+    enum bq_presence presence;
+    uint64_t silence;   /* ns that the coordinator listened and heard nothing */
+    uint32_t n_crashes; /* of its cooks' process */
+    char why[200];      /* it is gone or out, or crashed last */
 };
-int bq_greet(struct bq_transport *transport, struct bq_hello *hello, atomic_int *stop,
-             struct bq_error *err);
+
+struct bq_greeting {
+    atomic_int *stop;    /* non-zero: asked to stop */
+    bool isolates;       /* kitchens cook in processes of their own */
+    uint64_t silence_ns; /* who is silent for longer is taken for dead */
+};
+
+/* Waits until every kitchen has said HELLO, or is gone. -1: none is left, or not of this build. */
+int bq_greet(struct bq_transport *transport, struct bq_hello *hello,
+             const struct bq_greeting *greeting, struct bq_error *err);
+
+/* Notes a HELLO. -1: it is of another build. */
+int bq_hello_take(struct bq_hello *hello, uint32_t rank, const struct bq_message *message,
+                  struct bq_error *err);
+
+/* It cannot work, but answers BYE. */
+void bq_hello_out(struct bq_hello *hello, uint32_t rank, const char *why);
+
+/* It is gone for good: its rank is abandoned. */
+void bq_hello_gone(struct bq_hello *hello, uint32_t rank, struct bq_transport *transport,
+                   const char *why);
+
+/* Whether somebody is here, or will be. */
+bool bq_hello_any(const struct bq_hello *hello, uint32_t n);
 
 /* Cores that the first n kitchens may use, each counted once. */
 uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n);
 
-/* Tells every kitchen to leave, discards what still comes, and waits for their BYEs. */
-void bq_bye(struct bq_transport *transport, int exit_code);
+/* Tells every kitchen that is here to leave, discards what still comes, and waits for their BYEs,
+ * not longer for each than its silence may last. */
+void bq_bye(struct bq_transport *transport, struct bq_hello *hello, uint64_t silence_ns,
+            int exit_code);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/heap.h"
 
 #define PATIENCE_NS 100000000u
+#define BEAT_NS 1000000000u /* between signs of life */
 
 /* -- messages ----------------------------------------------------------------------------- */
 
@@ -18,11 +19,22 @@ static struct station *station_find(struct kitchen *k, uint32_t step)
     return s;
 }
 
+static int leave(struct kitchen *k)
+{
+    int rc = 0;
+    k->is_leaving = true;
+    for (struct station *s = k->stations; rc == 0 && s; s = s->next)
+        rc = station_leave(s);
+    return rc;
+}
+
 static int handle(struct kitchen *k, struct bq_message *message)
 {
     struct station *s = station_find(k, message->step);
     if (message->kind == BQ_BYE) {
         k->exit_code = (int)message->n;
+        if (message->count)
+            bq_transport_is_broken(k->transport);
         for (s = k->stations; s; s = s->next)
             s->is_closed = true;
         return 0;
@@ -31,6 +43,8 @@ static int handle(struct kitchen *k, struct bq_message *message)
         station_forget(k, message->n);
         return 0;
     }
+    if (message->kind == BQ_LEAVING)
+        return leave(k);
     if (message->kind == BQ_STEP)
         return s ? 0 : station_open(k, message);
     return s ? station_handle(s, message) : 0;
@@ -57,6 +71,33 @@ static int receive_all(struct kitchen *k)
 
 /* -- stations ----------------------------------------------------------------------------- */
 
+/* A sign of life; and whether there is one of the coordinator. When everything is done or given
+ * back, it hears that this kitchen leaves. */
+static int look_around(struct kitchen *k)
+{
+    uint32_t rank;
+    uint64_t now = bq_now();
+    if (bq_transport_lost(k->transport, &rank))
+        return bq_fail(k->err, BQ_EXIT_FAILED, "the coordinator is gone");
+    if (k->leave && *k->leave && !k->is_leaving && leave(k) < 0)
+        return -1;
+    bool is_idle = k->is_leaving && !k->has_left;
+    for (struct station *s = k->stations; is_idle && s; s = s->next)
+        is_idle = !s->pool || s->is_reported || bq_pool_is_idle(s->pool);
+    if (is_idle) {
+        k->has_left = true;
+        for (struct station *s = k->stations; s; s = s->next) {
+            if (s->pool && !s->is_reported && bq_sender_flush(&s->sender) < 0)
+                return -1;
+        }
+        return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_LEAVING});
+    }
+    if (now < k->beat_at)
+        return 0;
+    k->beat_at = now + BEAT_NS;
+    return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_BEAT});
+}
+
 /* What each has to do; those that are over are removed. */
 static int turn_all(struct kitchen *k, uint64_t *due)
 {
@@ -82,7 +123,8 @@ static int serve(struct kitchen *k)
     while (k->exit_code < 0 || k->stations) {
         uint64_t due;
         if (receive_all(k) < 0 || turn_all(k, &due) < 0 ||
-            bq_transport_progress(k->transport, k->err) < 0)
+            bq_transport_progress(k->transport, k->err) < 0 ||
+            (k->exit_code < 0 && look_around(k) < 0))
             return -1;
         if (k->exit_code >= 0 && !k->stations)
             break;
@@ -112,8 +154,29 @@ static int work(struct kitchen *k)
     return bq_sender_message(&k->sender, &hello) < 0 ? -1 : serve(k);
 }
 
+/* A kitchen that cannot work stays until all leave: the others go on. */
+static void await_bye(struct kitchen *k)
+{
+    while (k->exit_code < 0) {
+        uint32_t from, rank;
+        void *bytes;
+        size_t size;
+        struct bq_message m;
+        int got = bq_transport_receive(k->transport, &from, &bytes, &size, NULL);
+        if (got < 0 || bq_transport_lost(k->transport, &rank))
+            k->exit_code = BQ_EXIT_FAILED;
+        if (got == 0)
+            bq_transport_wait(k->transport, PATIENCE_NS, -1);
+        if (got <= 0)
+            continue;
+        if (bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE)
+            handle(k, &m);
+        bq_transport_done_with(k->transport);
+    }
+}
+
 int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registry,
-               struct bq_error *err)
+               atomic_int *leave_asked, struct bq_error *err)
 {
     struct kitchen *k = bq_alloc(1, sizeof *k);
     if (!k)
@@ -122,6 +185,7 @@ int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registr
                           .registry = registry,
                           .err = err,
                           .exit_code = -1,
+                          .leave = leave_asked,
                           .bell = bq_bell_create(),
                           .sender = {.transport = transport, .err = err}};
     int rc = work(k);
@@ -130,8 +194,8 @@ int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registr
         snprintf(refused.text, sizeof refused.text, "%.250s", err->text);
         k->sender.err = NULL;
         bq_sender_message(&k->sender, &refused);
-        k->exit_code = BQ_EXIT_FAILED;
         uint64_t due;
+        await_bye(k);
         for (struct station *s = k->stations; s; s = s->next) {
             s->is_closed = true;
             station_turn(s, &due); /* its cooks stop */

@@ -3,11 +3,15 @@
 #ifndef BQ_RUN_KITCHEN_H
 #define BQ_RUN_KITCHEN_H
 
+#include <stdatomic.h>
+
 #include "adapters/transport.h"
 #include "run/registry.h"
 
-/* Works until the coordinator says BYE. -1 with err when it cannot; the coordinator was told. */
+/* Works until the coordinator says BYE. leave: NULL, or non-zero when it is to do no more than what
+ * its cooks have begun (the message LEAVING says the same). -1 with err when it cannot work; the
+ * coordinator was told. */
 int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registry,
-               struct bq_error *err);
+               atomic_int *leave, struct bq_error *err);
 
 #endif

@@ -19,9 +19,12 @@ struct kitchen {
     struct bq_place_on_machine place;
     struct bq_sender sender; /* of what belongs to no step */
     int bell;
-    int exit_code;            /* from BYE, -1 before */
-    uint64_t own;             /* bytes that the program takes without a step */
-    uint64_t share, measured; /* of what the machine has free, bytes; the clock then, 0: never */
+    int exit_code; /* from BYE, -1 before */
+    atomic_int *leave;
+    bool is_leaving, has_left; /* it asks for no more work; all that it had is done */
+    uint64_t beat_at;          /* when the coordinator has to hear of it again */
+    uint64_t own;              /* bytes that the program takes without a step */
+    uint64_t share, measured;  /* of what the machine has free, bytes; the clock then, 0: never */
     struct station *stations;
 };
 
@@ -56,6 +59,9 @@ struct station {
 /* From a STEP message; a station that cannot work tells the coordinator. -1 with the kitchen's err.
  */
 int station_open(struct kitchen *k, struct bq_message *message);
+
+/* Gives back what no cook has begun, and asks for no more. */
+int station_leave(struct station *s);
 
 /* The step will not come again: nobody rests for it. */
 void station_forget(struct kitchen *k, uint32_t comes_again);

@@ -275,6 +275,8 @@ int bq_resolve(struct bq_resolved *r, const struct bq_job *job, const struct bq_
     }
     recipe->delivery = step->delivery;
     recipe->on_error = step->on_error;
+    recipe->attempts = step->attempts;
+    recipe->deadline_ns = step->deadline_ns;
     recipe->memory = step->memory;
     recipe->n_beside = step->n_beside;
     recipe->comes_again = step->comes_again;

@@ -13,10 +13,12 @@
 #include "adapters/transport.h"
 #include "base/heap.h"
 #include "run/coordinator.h"
-#include "run/kitchen.h"
 #include "run/outcome.h"
+#include "run/porter.h"
 #include "run/resume.h"
 #include "run/steps.h"
+
+#define SILENCE_NS UINT64_C(20000000000) /* who is silent for longer is taken for dead */
 
 struct bq_session {
     const struct bq_registry *registry;
@@ -24,6 +26,7 @@ struct bq_session {
     struct bq_transport *mpi;       /* of a world of one rank: kept to be finalized */
     struct bq_hello *hello;
     bool is_greeted;
+    struct bq_zygote *zygote; /* NULL: none could be had */
     uint32_t step;
     /* the kitchen in this process */
     bool has_thread;
@@ -55,10 +58,19 @@ static void on_signal(int signal)
     }
 }
 
+/* Asked to do no more than what is begun: a kitchen's rank. */
+static atomic_int leave_asked;
+
+static void on_leave(int signal)
+{
+    (void)signal;
+    leave_asked = 1;
+}
+
 static void *kitchen_main(void *arg)
 {
     struct bq_session *s = arg;
-    bq_kitchen(s->kitchen_end, s->registry, &s->kitchen_error);
+    bq_porter(s->kitchen_end, s->registry, s->zygote, &leave_asked, &s->kitchen_error);
     return NULL;
 }
 
@@ -94,6 +106,8 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
         return NULL;
     }
     s->registry = registry;
+    struct bq_error why = {0};
+    s->zygote = bq_zygote_create(bq_porter_child, (void *)(uintptr_t)registry, &why);
     if (bq_mpi_is_launched()) {
         s->mpi = bq_transport_mpi(err);
         if (!s->mpi)
@@ -134,11 +148,15 @@ uint32_t bq_session_n_kitchens(const struct bq_session *s)
 
 int bq_session_serve(struct bq_session *s, struct bq_error *err)
 {
-    /* The launcher passes signals on to all; the coordinator decides. */
+    /* The launcher passes signals on to all; when to stop, the coordinator decides. Signals to this
+     * rank alone let it finish what it has begun. */
+    struct sigaction leave = {.sa_handler = on_leave, .sa_flags = SA_RESTART};
     signal(SIGINT, SIG_IGN);
-    signal(SIGTERM, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
-    return bq_kitchen(s->transport, s->registry, err) < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
+    sigaction(SIGTERM, &leave, NULL);
+    sigaction(SIGUSR2, &leave, NULL);
+    return bq_porter(s->transport, s->registry, s->zygote, &leave_asked, err) < 0 ? BQ_EXIT_FAILED
+                                                                                  : BQ_EXIT_OK;
 }
 
 /* A step that is under way. */
@@ -163,13 +181,16 @@ struct session_run {
 static int greet(struct session_run *run, struct bq_error *err)
 {
     struct bq_session *s = run->session;
+    const struct bq_greeting greeting = {
+        .stop = &stop_asked, .isolates = bq_job_isolates(run->job), .silence_ns = SILENCE_NS};
     if (run->coordinator)
         return 0;
-    if (!s->is_greeted && bq_greet(s->transport, s->hello, &stop_asked, err) < 0)
+    if (!s->is_greeted && bq_greet(s->transport, s->hello, &greeting, err) < 0)
         return -1;
     s->is_greeted = true;
     struct bq_coordinator_options options = {.transport = s->transport,
                                              .hello = s->hello,
+                                             .silence_ns = SILENCE_NS,
                                              .stop = &stop_asked,
                                              .is_terminal = run->options->is_terminal,
                                              .is_quiet = run->options->is_quiet};
@@ -386,13 +407,14 @@ void bq_session_destroy(struct bq_session *s)
 {
     if (!s)
         return;
-    if (s->transport && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
-        bq_bye(s->transport, BQ_EXIT_OK);
+    if (s->transport && s->hello && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
+        bq_bye(s->transport, s->hello, SILENCE_NS, BQ_EXIT_OK);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
     bq_transport_destroy(s->transport);
     bq_transport_destroy(s->kitchen_end);
     bq_transport_destroy(s->mpi);
+    bq_zygote_destroy(s->zygote);
     bq_free(s->hello);
     bq_free(s);
 }

@@ -11,7 +11,9 @@
 
 struct bq_session;
 
-/* Under an MPI launcher: starts MPI. Else: a kitchen in a thread of this process. */
+/* Forks a helper for kernels that run in processes of their own, so it must be called before there
+ * are threads. Then, under an MPI launcher, starts MPI; else a kitchen in a thread of this process.
+ * registry must outlive it. */
 struct bq_session *bq_session_create(const struct bq_registry *registry, struct bq_error *err);
 
 /* Whether this process is the coordinator; the others must call bq_session_serve and nothing else.

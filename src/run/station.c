@@ -20,7 +20,8 @@ static int ask(struct station *s)
     uint64_t low_water = bq_lookahead_low_water(&s->lookahead, s->n_cooks);
     uint64_t unstarted = bq_pool_unstarted(s->pool);
     bq_pool_low_water(s->pool, low_water);
-    if (s->is_closed || !bq_lookahead_should_ask(&s->lookahead, unstarted, s->n_cooks, now))
+    if (s->is_closed || s->kitchen->is_leaving ||
+        !bq_lookahead_should_ask(&s->lookahead, unstarted, s->n_cooks, now))
         return 0;
     if (bq_sender_flush(&s->sender) < 0)
         return -1;
@@ -109,7 +110,7 @@ int station_handle(struct station *s, struct bq_message *message)
             return 0; /* no message is trusted */
         s->n_leases++;
         s->wait_total += bq_lookahead_answered(&s->lookahead, bq_now());
-        if (!bq_pool_add(s->pool, message->first, message->count))
+        if (s->kitchen->is_leaving || !bq_pool_add(s->pool, message->first, message->count))
             return bq_sender_message(&s->sender, &(struct bq_message){.kind = BQ_DROPPED,
                                                                       .first = message->first,
                                                                       .count = message->count});
@@ -121,6 +122,18 @@ int station_handle(struct station *s, struct bq_message *message)
     } else if (message->kind == BQ_STORED || message->kind == BQ_NOT_STORED) {
         bq_executor_supply(s->executor, (struct bq_part){message->first, message->n},
                            &message->rest, message->kind == BQ_STORED ? NULL : message->text);
+    }
+    return 0;
+}
+
+int station_leave(struct station *s)
+{
+    uint64_t from, n;
+    while (s->pool && !s->is_reported &&
+           (n = bq_pool_drop(s->pool, 0, s->recipe.plan.n_chunks, &from))) {
+        if (bq_sender_message(&s->sender, &(struct bq_message){
+                                              .kind = BQ_DROPPED, .first = from, .count = n}) < 0)
+            return -1;
     }
     return 0;
 }
@@ -259,7 +272,10 @@ int station_open(struct kitchen *k, struct bq_message *message)
     if (bq_sender_message(&s->sender, &join) < 0)
         return -1;
     bq_affinity_answer_fast(); /* cooks have their own setting */
-    take_first(s);
+    if (message->n == 0)
+        take_first(s);
+    if (k->is_leaving && station_leave(s) < 0)
+        return -1;
     if (is_again)
         bq_pool_resume(s->pool, epoch);
     return 0;

@@ -1,0 +1,56 @@
+/* What a process that cooks shows to the one that watches over it, in memory that both see: what
+ * each of its threads is at, and, when it crashes, its last words. The process may die at any
+ * instruction, so there is no lock in it.
+ *
+ * Of a crash, the chunk is known when a signal or exit() comes in the thread that runs the kernel.
+ * Else (killed, out of memory, _exit) all chunks that kernels were at are suspects: each of them is
+ * tried alone in the next process, until one crashes it again, alone.
+ */
+#ifndef BQ_ADAPTERS_VITALS_H
+#define BQ_ADAPTERS_VITALS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct bq_vitals;
+
+/* A chunk of a step. */
+struct bq_at {
+    uint32_t step;
+    uint64_t chunk;
+};
+
+#define BQ_MAX_SUSPECTS 256
+
+/* -- who watches -------------------------------------------------------------------------- */
+
+struct bq_vitals *bq_vitals_create(struct bq_error *err); /* NULL: no memory or descriptor */
+void bq_vitals_destroy(struct bq_vitals *vitals);
+int bq_vitals_fd(const struct bq_vitals *vitals); /* to be passed to bq_vitals_attach */
+
+/* For the next process: nothing was said, nobody is at anything. Suspects stay. */
+void bq_vitals_renew(struct bq_vitals *vitals);
+
+/* After its end (status: of wait): why, in words; whether one chunk is to blame, *at. Chunks that
+ * may be are suspects from now on. */
+bool bq_vitals_verdict(struct bq_vitals *vitals, int status, struct bq_at *at, char *why,
+                       size_t size);
+
+/* Whether some thread has been in one call of a kernel for longer than its deadline, by the clock
+ * of the one who looks, who looks often: then that deadline, ns, and the chunk, *at. Else 0. */
+uint64_t bq_vitals_overdue(struct bq_vitals *vitals, uint64_t now, struct bq_at *at);
+
+/* -- the process that cooks --------------------------------------------------------------- */
+
+/* Maps what was passed, and catches what kills; once. */
+int bq_vitals_attach(int fd, struct bq_error *err);
+
+/* Around each call of a kernel, in any thread. They cost nanoseconds, and nothing where nobody
+ * watches. deadline_ns 0: it may take as long as it likes. */
+void bq_vitals_begin(uint32_t step, uint64_t chunk, uint64_t deadline_ns);
+void bq_vitals_end(void);
+
+#endif
