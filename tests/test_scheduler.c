@@ -678,6 +678,7 @@ static void stop_closes_everybody_and_leases_no_more(void)
     EXPECT(CLOSE, 2, 0, 0);
     EXPECT_NOTHING();
     CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s)); /* nobody is needed any more */
     CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
     range(BQ_EVENT_DONE, 2, 2, 1); /* what is finished still counts */
     EXPECT(ACCEPT, 2, 2, 1);

@@ -398,7 +398,8 @@ bool bq_scheduler_done(const struct bq_scheduler *s)
 
 bool bq_scheduler_is_stranded(const struct bq_scheduler *s)
 {
-    return bq_crew_n_open(s->crew) == 0 && bq_ledger_n_done(s->ledger) < s->config.n_chunks;
+    return !s->is_stopping && bq_crew_n_open(s->crew) == 0 &&
+           bq_ledger_n_done(s->ledger) < s->config.n_chunks;
 }
 
 uint64_t bq_scheduler_n_done(const struct bq_scheduler *s)
