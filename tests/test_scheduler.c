@@ -257,6 +257,19 @@ static void late_and_double_results_are_discarded(void)
     end();
 }
 
+static void an_answer_that_nobody_asked_for_is_forgotten(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    range(BQ_EVENT_DONE, 0, 0, 4);
+    tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = 1});
+    EXPECT_NOTHING();
+    range(BQ_EVENT_DONE, 0, 4, 1);
+    back(0);
+    EXPECT_NOTHING();
+    CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 5);
+    end();
+}
+
 static void a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first(void)
 {
     begin(BQ_DYNAMIC, 1, 4, 2);
@@ -917,6 +930,17 @@ static void only_those_that_are_not_closed_share_what_was_lost(void)
     request(2, 0, 0);
     EXPECT(LEASE, 2, 0, 6);
     end();
+
+    begin(BQ_DYNAMIC, 1, 30, 3);
+    range(BQ_EVENT_DONE, 0, 0, 30);
+    EXPECT(ACCEPT, 0, 0, 30);
+    for (uint32_t k = 0; k < 3; k++)
+        EXPECT(CLOSE, k, 0, 0);
+    undo(0, 12);
+    back(1);
+    tell((struct bq_event){.kind = BQ_EVENT_REQUEST, .kitchen = 1, .want = 20});
+    EXPECT(LEASE, 1, 0, 6);
+    end();
 }
 
 static void who_was_closed_holds_nothing(void)
@@ -1030,6 +1054,8 @@ static void what_was_fed_and_lost_need_not_be_fed_again(void)
     CU_ASSERT_PTR_NOT_NULL_FATAL(s);
     request(0, 0, 0);
     EXPECT_NOTHING();
+    dropped(0, 10, 5); /* nobody had them: that feeds nobody */
+    EXPECT_NOTHING();
     range(BQ_EVENT_FED, 0, 4, 4);
     EXPECT(LEASE, 0, 4, 1);
     DONE(0, 4, 1);
@@ -1061,6 +1087,14 @@ static void a_helper_that_returns_may_help_again(void)
     undo(5, 5); /* its results are gone, kitchen 0 has them still */
     back(1);
     join(1, 1);
+    now += 10 * SECOND;
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    DONE(1, 4, 6); /* more than it was asked for */
+    lost(1);
+    undo(4, 6);
+    back(1);
     now += 10 * SECOND;
     request(1, 0, 1e9);
     EXPECT(LEASE, 1, 5, 5);
@@ -1257,6 +1291,7 @@ static const struct test tests[] = {
     {"a kitchen holds so many leases at most", a_kitchen_holds_so_many_leases_at_most},
     {"many cooks are all fed by small blocks", many_cooks_are_all_fed_by_small_blocks},
     {"late and double results are discarded", late_and_double_results_are_discarded},
+    {"an answer that nobody asked for is forgotten", an_answer_that_nobody_asked_for_is_forgotten},
     {"a result of a kitchen that was lost counts when it is the first",
      a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first},
     {"when all is done everybody is closed once", when_all_is_done_everybody_is_closed_once},
