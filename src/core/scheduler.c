@@ -21,7 +21,7 @@ struct bq_scheduler {
     struct bq_ledger *ledger;
     struct bq_crew *crew;
     struct bq_policy_round round;
-    uint64_t cursor; /* no chunk below it is free (policies that are not dealt, or overruled) */
+    uint64_t cursor; /* no chunk below it is free; 0 while a policy is dealt, and not overruled */
     uint64_t n_given_up;
     double svc_ns;
     bool is_stopping;
@@ -160,12 +160,11 @@ static void on_back(struct bq_scheduler *s, uint32_t kitchen)
         s->next_close = kitchen;
 }
 
-/* Given up ones stay so: the caller knows which they are. */
+/* Who was closed stays so until the caller says BACK. */
 static void on_undo(struct bq_scheduler *s, const struct bq_event *event)
 {
     bq_ledger_undo(s->ledger, event->first, event->count);
     release(s, event->first, event->count);
-    s->next_close = 0;
 }
 
 void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_event *event)
@@ -276,8 +275,6 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
         /* The progress rule: work is left that the policy gives to nobody, and nobody works. */
         if (!s->is_overruled && bq_crew_n_busy(s->crew) > 0)
             return false;
-        if (!s->is_overruled)
-            s->cursor = 0;
         s->is_overruled = true;
         schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     }
@@ -424,8 +421,7 @@ uint64_t bq_scheduler_n_given_up(const struct bq_scheduler *s)
 const char *bq_scheduler_check(const struct bq_scheduler *s)
 {
     uint64_t first;
-    bool has_cursor = !bq_policy_is_dealt(s->config.schedule.policy) || s->is_overruled;
-    if (has_cursor && bq_ledger_next_free(s->ledger, 0, 1, &first) && first < s->cursor)
+    if (bq_ledger_next_free(s->ledger, 0, 1, &first) && first < s->cursor)
         return "a chunk before the cursor is free";
     for (uint32_t k = 0; k < s->next_close; k++) {
         if (bq_crew_is_open(s->crew, k))

@@ -35,8 +35,8 @@ enum bq_event_kind {
     BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk; or the kitchen
                          died of it, then this comes before LOST */
     BQ_EVENT_LOST,    /* kitchen: it is dead, or will not be heard again; what it held is free */
-    BQ_EVENT_BACK,    /* kitchen: a lost one is there again, with nothing; JOIN follows. Or one
-                         that was closed is needed again */
+    BQ_EVENT_BACK,    /* kitchen: a lost one is there again, with nothing, not even a first lease;
+                         JOIN follows. Or one that was closed is needed again */
     BQ_EVENT_UNDO,    /* first, count: results that were accepted are lost: the chunks are free, or
                          left to who holds them. Not to be told of those given up */
     BQ_EVENT_FED,     /* first, count: is_fed: these chunks may be leased from now on */
