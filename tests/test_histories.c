@@ -1,16 +1,19 @@
-/* Random histories: a small world of kitchens in virtual time, around the real scheduler, reduction
- * and look-ahead. Kitchens are slow, get stuck, die, or are believed dead and are not; chunks fail,
- * for a while or for ever; messages take their time. Whatever happens, after every event all
- * invariants hold, and in the end every chunk was accepted once or given up, nobody waited for
- * ever, and the result has the same bits as a sequential run. BANQUET_SEED repeats a run. */
+/* Random histories: a small world of kitchens in virtual time, around the real scheduler,
+ * reduction, shard map and look-ahead. Kitchens are slow, get stuck, die of a chunk or of
+ * themselves, return with nothing, or are believed dead and are not; chunks fail, for a while or
+ * for ever; messages take their time, and come twice; what a dying kitchen kept is lost, even after
+ * the end. Whatever happens, after every event all invariants hold, and in the end every chunk was
+ * accepted once or given up, nobody waited for ever, and the result has the same bits as a
+ * sequential run. BANQUET_SEED repeats a run. */
 #include "core/lookahead.h"
 #include "core/reduction.h"
 #include "core/scheduler.h"
+#include "core/shard_map.h"
 
 #include "cunit.h"
 #include "random.h"
 
-#define N_HISTORIES 3000
+#define N_HISTORIES 5000
 #define MOST_KITCHENS 6
 #define MOST_COOKS 4
 #define MOST_CHUNKS 160
@@ -19,14 +22,16 @@
 #define MS UINT64_C(1000000)
 #define SECOND UINT64_C(1000000000)
 
-enum kind { TO_COORDINATOR, TO_KITCHEN, COOKED, DIES, MOURNED, STOPS, LOOK };
+enum kind { TO_COORDINATOR, TO_KITCHEN, COOKED, DIES, MOURNED, RETURNS, STOPS, LOOK };
 
-enum note { JOIN, REQUEST, RESULT, DROPPED, FAILED, LEASE, REVOKE, CLOSE };
+/* OPEN: begin with nothing, a new life or the old one: whoever has not got it knows of nothing. */
+enum note { JOIN, REQUEST, RESULT, DROPPED, FAILED, LEASE, REVOKE, CLOSE, OPEN };
 
 struct happening {
     uint64_t at, order;
     enum kind kind;
     uint32_t kitchen, cook;
+    uint32_t life; /* of the kitchen that it comes from or concerns; of COOKED: its opening */
     enum note note;
     uint64_t first, count, value;
     unsigned level;
@@ -40,9 +45,13 @@ struct range {
 struct kitchen {
     bool is_dead, is_mourned, is_closed; /* mourned: the coordinator was told that it is lost */
     bool has_close;                      /* the coordinator sent CLOSE */
+    uint32_t life, known_life;           /* its own, and the one that the coordinator speaks to */
+    uint32_t n_openings;
+    uint64_t latency;        /* of its messages, ns */
+    bool keeps[MOST_CHUNKS]; /* in its shard, until it dies */
     uint32_t n_cooks, n_queue;
     uint64_t slowness; /* 1: as fast as the others */
-    struct range queue[32];
+    struct range queue[BQ_MAX_LEASES];
     bool is_cooking[MOST_COOKS];
     uint64_t chunk[MOST_COOKS];
     uint64_t last_out, last_in; /* messages do not overtake one another */
@@ -54,14 +63,21 @@ struct kitchen {
 static struct world {
     uint64_t seed, now, order, n_chunks, tau, stuck_chunk, n_executed;
     uint32_t n_kitchens;
-    bool has_dup, has_faults, is_stopping, has_look;
+    uint32_t most_lives;   /* of a kitchen */
+    uint64_t last_fault;   /* when the last kitchen was lost, or returned */
+    bool ignores_the_lost; /* else late results of lost kitchens count, until they return */
+    bool is_sharded;       /* what a kitchen did is lost with it */
+    bool has_dup, has_faults, has_latency, is_stopping, has_look;
     struct kitchen kitchen[MOST_KITCHENS];
     struct happening queue[MOST_EVENTS];
     size_t n_queue;
     struct bq_scheduler *scheduler;
     struct bq_reduction *reduction;
+    struct bq_shard_map map;
     bool is_accepted[MOST_CHUNKS], is_given_up[MOST_CHUNKS];
-    uint32_t fails[MOST_CHUNKS]; /* how often it still fails */
+    bool was_accepted[MOST_CHUNKS]; /* once, even if it was lost again */
+    bool is_deadly[MOST_CHUNKS];    /* its failures kill the kitchen */
+    uint32_t fails[MOST_CHUNKS];    /* how often it still fails */
     uint64_t n_accepted, n_given_up;
     const char *broken;
 } w;
@@ -149,22 +165,28 @@ static uint64_t delay(void)
 static void to_coordinator(uint32_t kitchen, struct happening h)
 {
     struct kitchen *k = &w.kitchen[kitchen];
-    h.at = w.now + delay();
+    h.at = w.now + delay() + k->latency;
     h.at = h.at > k->last_out ? h.at : k->last_out;
     k->last_out = h.at;
     h.kind = TO_COORDINATOR;
     h.kitchen = kitchen;
+    h.life = k->life;
     schedule(h);
+    if (w.has_dup && h.note != FAILED && random_below(20) == 0) {
+        h.at = k->last_out += random_below(2) * delay();
+        schedule(h);
+    }
 }
 
 static void to_kitchen(uint32_t kitchen, enum note note, uint64_t first, uint64_t count)
 {
     struct kitchen *k = &w.kitchen[kitchen];
-    uint64_t at = w.now + delay();
+    uint64_t at = w.now + delay() + k->latency;
     k->last_in = at > k->last_in ? at : k->last_in;
     schedule((struct happening){.at = k->last_in,
                                 .kind = TO_KITCHEN,
                                 .kitchen = kitchen,
+                                .life = k->known_life,
                                 .note = note,
                                 .first = first,
                                 .count = count});
@@ -178,11 +200,9 @@ static void flush(uint32_t kitchen)
     struct bq_node node;
     uint64_t value;
     while (bq_reduction_take(k->pending, &node, &value)) {
-        struct happening h = {
-            .note = RESULT, .first = node.first, .level = node.level, .value = value};
-        to_coordinator(kitchen, h);
-        if (w.has_dup && random_below(20) == 0)
-            to_coordinator(kitchen, h);
+        to_coordinator(
+            kitchen, (struct happening){
+                         .note = RESULT, .first = node.first, .level = node.level, .value = value});
     }
 }
 
@@ -216,6 +236,7 @@ static void carry_on(uint32_t kitchen)
             schedule((struct happening){.at = w.now + duration(k, k->chunk[c]),
                                         .kind = COOKED,
                                         .kitchen = kitchen,
+                                        .life = k->n_openings,
                                         .cook = c});
         }
         is_idle &= !k->is_cooking[c];
@@ -240,9 +261,21 @@ static void on_cooked(uint32_t kitchen, uint32_t cook)
     k->busy_ns += w.tau * k->slowness * (1 + chunk % 3);
     if (w.fails[chunk]) {
         w.fails[chunk] -= w.fails[chunk] != UINT32_MAX;
+        if (w.is_deadly[chunk]) {
+            k->is_dead = true;
+            schedule((struct happening){.at = w.now + random_below(random_below(2) ? MS : SECOND),
+                                        .kind = MOURNED,
+                                        .kitchen = kitchen,
+                                        .life = k->life,
+                                        .first = chunk,
+                                        .count = 1});
+            return;
+        }
         to_coordinator(kitchen, (struct happening){.note = FAILED, .first = chunk});
     } else {
-        bq_reduction_add(k->pending, (struct bq_node){.first = chunk}, &value, false);
+        k->keeps[chunk] = true;
+        /* Done before, but not said yet: its lease ended too early, because of a double message. */
+        bq_reduction_add(k->pending, (struct bq_node){.first = chunk}, &value, true);
     }
     carry_on(kitchen);
 }
@@ -263,10 +296,58 @@ static void on_revoke(uint32_t kitchen, uint64_t first, uint64_t count)
     }
 }
 
+/* The end of what a kitchen will live to see, if it does not live happily: it dies, or it is only
+ * believed to have. */
+static void choose_fate(uint32_t kitchen)
+{
+    struct kitchen *k = &w.kitchen[kitchen];
+    if (!w.has_faults || random_below(3))
+        return;
+    uint64_t when = w.now + random_below(w.tau * (w.n_chunks + 5));
+    struct happening h = {.at = when, .kind = DIES, .kitchen = kitchen, .life = k->life};
+    if (random_below(3))
+        schedule(h);
+    h.kind = MOURNED;
+    h.at += random_below(random_below(2) ? SECOND : MS);
+    schedule(h);
+}
+
+static void begin_with_nothing(uint32_t kitchen)
+{
+    struct kitchen *k = &w.kitchen[kitchen];
+    k->is_closed = false;
+    k->n_openings++;
+    k->n_queue = 0;
+    memset(k->is_cooking, 0, sizeof k->is_cooking);
+    k->n_chunks = k->busy_ns = 0;
+    bq_lookahead_init(&k->lookahead);
+    bq_reduction_destroy(k->pending);
+    k->pending = bq_reduction_create(&combining);
+}
+
+static void on_open(const struct happening *h)
+{
+    struct kitchen *k = &w.kitchen[h->kitchen];
+    if (k->life != h->life) {
+        k->life = h->life;
+        k->is_dead = false;
+        memset(k->keeps, 0, sizeof k->keeps);
+        k->n_cooks = 1 + (uint32_t)random_below(MOST_COOKS);
+        choose_fate(h->kitchen);
+    } else if (k->is_dead) {
+        return;
+    }
+    begin_with_nothing(h->kitchen);
+    to_coordinator(h->kitchen, (struct happening){.note = JOIN});
+    carry_on(h->kitchen);
+}
+
 static void on_message_to_kitchen(const struct happening *h)
 {
     struct kitchen *k = &w.kitchen[h->kitchen];
-    if (k->is_dead || k->is_closed)
+    if (h->note == OPEN)
+        on_open(h);
+    if (h->note == OPEN || k->is_dead || k->is_closed)
         return;
     if (h->note == CLOSE) {
         k->is_closed = true;
@@ -276,7 +357,7 @@ static void on_message_to_kitchen(const struct happening *h)
         on_revoke(h->kitchen, h->first, h->count);
     } else {
         bq_lookahead_answered(&k->lookahead, w.now);
-        if (k->n_queue == 32)
+        if (k->n_queue == BQ_MAX_LEASES)
             breaks("a kitchen got more leases than it may hold");
         else
             k->queue[k->n_queue++] = (struct range){h->first, h->first + h->count};
@@ -293,6 +374,7 @@ static void give_up(uint64_t chunk)
         breaks("a chunk is given up that should not be");
     w.is_given_up[chunk] = true;
     w.n_given_up++;
+    bq_shard_map_set(&w.map, chunk, 1, BQ_SHARD_GIVEN_UP);
     bq_reduction_add(w.reduction, (struct bq_node){.first = chunk}, &nothing, false);
 }
 
@@ -355,7 +437,10 @@ static void on_result(const struct happening *h)
     struct bq_node node = {.first = h->first, .level = h->level};
     uint64_t n = bq_node_size(node), fresh = 0;
     struct bq_action a;
+    bool may_overlap = false;
     for (uint64_t c = h->first; c < h->first + n; c++) {
+        may_overlap |= w.was_accepted[c];
+        w.was_accepted[c] |= !w.is_given_up[c];
         fresh += !w.is_accepted[c] && !w.is_given_up[c];
         w.n_accepted += !w.is_accepted[c] && !w.is_given_up[c];
         w.is_accepted[c] |= !w.is_given_up[c];
@@ -367,8 +452,10 @@ static void on_result(const struct happening *h)
     if (!bq_scheduler_ask(w.scheduler, w.now, &a) ||
         a.kind != (fresh ? BQ_ACTION_ACCEPT : BQ_ACTION_DISCARD) || (fresh && a.count != fresh))
         breaks("a result is accepted twice, or not at all");
-    if (fresh)
-        bq_reduction_add(w.reduction, node, &h->value, fresh < n);
+    if (!fresh)
+        return;
+    bq_reduction_add(w.reduction, node, &h->value, may_overlap || fresh < n);
+    bq_shard_map_set(&w.map, h->first, n, h->kitchen);
 }
 
 static void on_message_to_coordinator(const struct happening *h)
@@ -377,16 +464,104 @@ static void on_message_to_coordinator(const struct happening *h)
                                                [REQUEST] = BQ_EVENT_REQUEST,
                                                [DROPPED] = BQ_EVENT_DROPPED,
                                                [FAILED] = BQ_EVENT_FAILED};
+    const struct kitchen *k = &w.kitchen[h->kitchen];
+    if (h->life != k->known_life || (k->is_mourned && w.ignores_the_lost))
+        return;
     if (h->note == RESULT)
         on_result(h);
     else
         bq_scheduler_tell(w.scheduler, w.now,
                           &(struct bq_event){.kind = kinds[h->note],
                                              .kitchen = h->kitchen,
-                                             .n_cooks = w.kitchen[h->kitchen].n_cooks,
+                                             .n_cooks = k->n_cooks,
                                              .first = h->first,
                                              .count = h->count,
                                              .tau_ns = h->tau});
+    carry_out();
+}
+
+static void tell(enum bq_event_kind kind, uint32_t kitchen, uint64_t first, uint64_t count)
+{
+    bq_scheduler_tell(
+        w.scheduler, w.now,
+        &(struct bq_event){.kind = kind, .kitchen = kitchen, .first = first, .count = count});
+}
+
+/* A kitchen that was lost or closed is needed, or there, again. */
+static void open_again(uint32_t kitchen)
+{
+    struct kitchen *k = &w.kitchen[kitchen];
+    k->known_life += k->is_mourned;
+    k->is_mourned = k->has_close = false;
+    tell(BQ_EVENT_BACK, kitchen, 0, 0);
+    to_kitchen(kitchen, OPEN, 0, 0);
+}
+
+static void open_who_was_closed(void)
+{
+    if (w.is_stopping || w.n_accepted + w.n_given_up == w.n_chunks)
+        return;
+    bool is_stranded = bq_scheduler_is_stranded(w.scheduler);
+    for (uint32_t i = 0; i < w.n_kitchens; i++) {
+        if (w.kitchen[i].has_close && !w.kitchen[i].is_mourned && (is_stranded || random_below(2)))
+            open_again(i);
+    }
+}
+
+static void on_chunks_lost(void *context, uint64_t first, uint64_t count)
+{
+    (void)context;
+    for (uint64_t c = first; c < first + count; c++) {
+        if (!w.is_accepted[c])
+            breaks("a chunk was lost that nobody had");
+        w.is_accepted[c] = false;
+    }
+    w.n_accepted -= count;
+    tell(BQ_EVENT_UNDO, 0, first, count);
+}
+
+/* A kitchen is lost, of a chunk (count 1) or not, and what it kept with it. It is as well whether
+ * the coordinator acts amid that or afterwards, and which of the two it learns first. */
+static void mourn(const struct happening *h)
+{
+    struct kitchen *k = &w.kitchen[h->kitchen];
+    if (k->is_mourned || h->life != k->known_life)
+        return;
+    w.last_fault = w.now;
+    if (h->count) {
+        tell(BQ_EVENT_FAILED, h->kitchen, h->first, 0);
+        carry_out();
+    }
+    bool is_last = random_below(4) == 0;
+    if (w.is_sharded && !is_last)
+        bq_shard_map_lose(&w.map, h->kitchen, on_chunks_lost, NULL);
+    if (random_below(2))
+        carry_out();
+    k->is_mourned = true;
+    tell(BQ_EVENT_LOST, h->kitchen, 0, 0);
+    if (random_below(2))
+        carry_out();
+    if (w.is_sharded && is_last)
+        bq_shard_map_lose(&w.map, h->kitchen, on_chunks_lost, NULL);
+    open_who_was_closed();
+    carry_out();
+    if (k->known_life + 1 < w.most_lives && random_below(8))
+        schedule((struct happening){.at = w.now + random_below(random_below(3) ? 50 * MS : SECOND),
+                                    .kind = RETURNS,
+                                    .kitchen = h->kitchen});
+}
+
+/* What makes no sense where it is told, though it might elsewhere. */
+static void say_what_is_not_so(void)
+{
+    uint32_t kitchen = (uint32_t)random_below(w.n_kitchens);
+    const struct kitchen *k = &w.kitchen[kitchen];
+    if (k->is_mourned)
+        tell(random_below(2) ? BQ_EVENT_LOST : BQ_EVENT_JOIN, kitchen, 0, 1);
+    else if (k->has_close)
+        tell(random_below(2) ? BQ_EVENT_REQUEST : BQ_EVENT_JOIN, kitchen, 0, 1);
+    else
+        tell(BQ_EVENT_BACK, kitchen, 0, 1);
     carry_out();
 }
 
@@ -416,6 +591,7 @@ static void begin_kitchen(uint32_t i, const struct bq_scheduler_config *config)
     uint64_t first, count;
     k->n_cooks = 1 + (uint32_t)random_below(MOST_COOKS);
     k->slowness = random_below(5) ? 1 : 1 + random_below(30);
+    k->latency = !w.has_latency || random_below(3) ? 0 : random_below(500 * MS);
     k->pending = bq_reduction_create(&combining);
     bq_lookahead_init(&k->lookahead);
     bq_policy_first(&config->schedule, w.n_chunks, w.n_kitchens, i, &first, &count);
@@ -423,13 +599,14 @@ static void begin_kitchen(uint32_t i, const struct bq_scheduler_config *config)
         k->queue[k->n_queue++] = (struct range){first, first + count};
     to_coordinator(i, (struct happening){.note = JOIN});
     carry_on(i);
-    if (!w.has_faults || random_below(3))
-        return;
-    uint64_t when = random_below(w.tau * (w.n_chunks + 5));
-    bool is_dead = random_below(3); /* else it is only believed to be */
-    if (is_dead)
-        schedule((struct happening){.at = when, .kind = DIES, .kitchen = i});
-    schedule((struct happening){.at = when + random_below(SECOND), .kind = MOURNED, .kitchen = i});
+    choose_fate(i);
+}
+
+static void begin_world(const struct bq_scheduler_config *config)
+{
+    w.scheduler = bq_scheduler_create(config, NULL);
+    w.reduction = bq_reduction_create(&combining);
+    bq_shard_map_create(&w.map, w.n_chunks);
 }
 
 static void begin_history(void)
@@ -442,6 +619,10 @@ static void begin_history(void)
     w.stuck_chunk = random_below(3) ? UINT64_MAX : random_below(MOST_CHUNKS);
     w.has_faults = random_below(2);
     w.has_dup = random_below(6) == 0;
+    w.has_latency = random_below(4) == 0;
+    w.is_sharded = random_below(2);
+    w.ignores_the_lost = w.is_sharded || random_below(2);
+    w.most_lives = random_below(3) ? 1 + (uint32_t)random_below(6) : 1;
     struct bq_scheduler_config config = {
         .n_chunks = w.n_chunks,
         .n_kitchens = w.n_kitchens,
@@ -452,8 +633,9 @@ static void begin_history(void)
     for (uint32_t i = 0; i < n_failing; i++)
         w.fails[random_below(MOST_CHUNKS)] =
             random_below(3) ? (uint32_t)random_below(config.attempts) : UINT32_MAX;
-    w.scheduler = bq_scheduler_create(&config, NULL);
-    w.reduction = bq_reduction_create(&combining);
+    for (uint32_t i = 0; i < MOST_CHUNKS && w.has_faults; i++)
+        w.is_deadly[i] = w.fails[i] && random_below(3) == 0;
+    begin_world(&config);
     for (uint32_t i = 0; i < w.n_kitchens; i++)
         begin_kitchen(i, &config);
     if (random_below(25) == 0)
@@ -473,16 +655,18 @@ static void happen(const struct happening *h)
         on_message_to_kitchen(h);
         break;
     case COOKED:
-        if (!k->is_dead && !k->is_closed)
+        if (!k->is_dead && !k->is_closed && h->life == k->n_openings)
             on_cooked(h->kitchen, h->cook);
         break;
     case DIES:
-        k->is_dead = true;
+        k->is_dead |= h->life == k->life;
         break;
     case MOURNED:
-        k->is_mourned = true;
-        bq_scheduler_tell(w.scheduler, w.now,
-                          &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = h->kitchen});
+        mourn(h);
+        break;
+    case RETURNS:
+        w.last_fault = w.now;
+        open_again(h->kitchen);
         carry_out();
         break;
     case STOPS:
@@ -497,12 +681,15 @@ static void happen(const struct happening *h)
     }
     if (w.has_dup && random_below(30) == 0)
         say_nonsense();
+    if (w.has_dup && random_below(30) == 0)
+        say_what_is_not_so();
 }
 
 /* By when it must be over: as if one slow cook did everything, some of it again, with pauses. */
 static uint64_t patience(void)
 {
-    return w.tau * 3 * 30 * (5 * w.n_chunks + 600) + 60 * SECOND;
+    return w.last_fault + w.tau * 3 * 30 * (5 * w.n_chunks + 600) + 60 * SECOND +
+           (w.has_latency ? 4 * w.n_chunks * SECOND : 0);
 }
 
 static void check_end(void)
@@ -524,8 +711,11 @@ static void check_end(void)
             breaks("it ended before everything was done");
         return;
     }
-    for (uint64_t c = 0; c < w.n_chunks; c++)
+    for (uint64_t c = 0; c < w.n_chunks; c++) {
         n_bad += w.fails[c] == UINT32_MAX;
+        if (w.is_accepted[c] && w.is_sharded && !w.kitchen[w.map.owner[c]].keeps[c])
+            breaks("who should have a chunk has it not");
+    }
     if (n_bad != w.n_given_up)
         breaks("another number of chunks was given up than fail");
     if (bq_reduction_n_nodes(w.reduction) != (size_t)__builtin_popcountll(w.n_chunks))
@@ -544,7 +734,9 @@ static uint64_t run_history(void)
     while (!w.broken && next_happening(&h)) {
         w.now = h.at;
         happen(&h);
-        if (bq_scheduler_done(w.scheduler) && !end)
+        if (!bq_scheduler_done(w.scheduler))
+            end = 0;
+        else if (!end)
             end = w.now; /* and go on: late messages must do no harm */
         if (!end && w.now > patience())
             breaks("it takes for ever");
@@ -553,6 +745,7 @@ static uint64_t run_history(void)
     for (uint32_t i = 0; i < w.n_kitchens; i++)
         bq_reduction_destroy(w.kitchen[i].pending);
     bq_reduction_destroy(w.reduction);
+    bq_shard_map_destroy(&w.map);
     bq_scheduler_destroy(w.scheduler);
     return end;
 }
@@ -583,8 +776,7 @@ static uint64_t run_uneven(enum bq_policy policy, uint64_t slowness)
     w.stuck_chunk = UINT64_MAX;
     struct bq_scheduler_config config = {
         .n_chunks = w.n_chunks, .n_kitchens = w.n_kitchens, .schedule = {.policy = policy}};
-    w.scheduler = bq_scheduler_create(&config, NULL);
-    w.reduction = bq_reduction_create(&combining);
+    begin_world(&config);
     for (uint32_t i = 0; i < w.n_kitchens; i++) {
         begin_kitchen(i, &config);
         w.kitchen[i].n_cooks = 2;

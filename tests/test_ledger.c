@@ -77,7 +77,7 @@ static void random_histories_agree_with_an_array_of_flags(void)
         for (int step = 0; step < 60; step++) {
             uint64_t first, count, fresh;
             random_range(n, &first, &count);
-            switch (random_below(4)) {
+            switch (random_below(5)) {
             case 0:
             case 1:
                 bq_ledger_hold(ledger, first, count);
@@ -86,6 +86,10 @@ static void random_histories_agree_with_an_array_of_flags(void)
             case 2:
                 bq_ledger_release(ledger, first, count);
                 memset(is_held + first, false, count);
+                break;
+            case 3:
+                bq_ledger_undo(ledger, first, count);
+                memset(is_done + first, false, count);
                 break;
             default:
                 count = count > 10 && random_below(4) ? count / 10 : count;
@@ -118,6 +122,30 @@ static void ranges_outside_of_the_plan_are_known_as_such(void)
     bq_ledger_destroy(ledger);
 }
 
+static void what_is_undone_is_free_unless_somebody_holds_it(void)
+{
+    struct bq_ledger *ledger = bq_ledger_create(200);
+    uint64_t first;
+    bq_ledger_done(ledger, 0, 200);
+    bq_ledger_hold(ledger, 60, 10);
+    bq_ledger_undo(ledger, 50, 100);
+    CU_ASSERT_EQUAL(bq_ledger_n_done(ledger), 100);
+    CU_ASSERT_EQUAL(bq_ledger_n_free(ledger), 90);
+    CU_ASSERT_EQUAL(bq_ledger_next_free(ledger, 0, UINT64_MAX, &first), 10);
+    CU_ASSERT_EQUAL(first, 50);
+    CU_ASSERT(bq_ledger_next_open(ledger, 0, &first));
+    CU_ASSERT_EQUAL(first, 60);
+    bq_ledger_release(ledger, 60, 10);
+    CU_ASSERT_EQUAL(bq_ledger_next_free(ledger, 0, UINT64_MAX, &first), 100);
+    bq_ledger_undo(ledger, 0, 200); /* and what was not done stays as it was */
+    CU_ASSERT_EQUAL(bq_ledger_n_free(ledger), 200);
+    bq_ledger_undo(ledger, 200, 0);
+    CU_ASSERT_EQUAL(bq_ledger_n_done(ledger), 0);
+    CU_ASSERT_EQUAL(bq_ledger_next_free(ledger, 0, UINT64_MAX, &first), 200);
+    CU_ASSERT_EQUAL(bq_ledger_done(ledger, 0, 200), 200);
+    bq_ledger_destroy(ledger);
+}
+
 static void a_million_chunks_are_handled_as_one_range(void)
 {
     struct bq_ledger *ledger = bq_ledger_create(1000000);
@@ -139,6 +167,8 @@ static const struct test tests[] = {
     {"random histories agree with an array of flags",
      random_histories_agree_with_an_array_of_flags},
     {"ranges outside of the plan are known as such", ranges_outside_of_the_plan_are_known_as_such},
+    {"what is undone is free, unless somebody holds it",
+     what_is_undone_is_free_unless_somebody_holds_it},
     {"a million chunks are handled as one range", a_million_chunks_are_handled_as_one_range},
 };
 

@@ -69,6 +69,21 @@ static void lost(uint32_t kitchen)
     tell((struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
 }
 
+static void back(uint32_t kitchen)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_BACK, .kitchen = kitchen});
+}
+
+static void undo(uint64_t first, uint64_t count)
+{
+    range(BQ_EVENT_UNDO, 0, first, count);
+}
+
+static void stop(void)
+{
+    tell((struct bq_event){.kind = BQ_EVENT_STOP});
+}
+
 static void dropped(uint32_t kitchen, uint64_t first, uint64_t count)
 {
     range(BQ_EVENT_DROPPED, kitchen, first, count);
@@ -239,6 +254,19 @@ static void late_and_double_results_are_discarded(void)
     EXPECT(ACCEPT, 1, 2, 2);
     CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 6);
     EXPECT_NOTHING();
+    end();
+}
+
+static void an_answer_that_nobody_asked_for_is_forgotten(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    range(BQ_EVENT_DONE, 0, 0, 4);
+    tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = 1});
+    EXPECT_NOTHING();
+    range(BQ_EVENT_DONE, 0, 4, 1);
+    back(0);
+    EXPECT_NOTHING();
+    CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 5);
     end();
 }
 
@@ -629,6 +657,478 @@ static void who_waits_in_the_tail_is_looked_at_again_but_nobody_spins(void)
     end();
 }
 
+/* -- kitchens that return ----------------------------------------------------------------- */
+
+static void a_lost_kitchen_returns_and_is_in_line_again(void)
+{
+    begin(BQ_DYNAMIC, 5, 40, 2); /* first leases: 0 .. 4 and 5 .. 9 */
+    join(0, 1);
+    join(1, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 10, 5);
+    request(1, 0, 0);
+    lost(1);
+    EXPECT_NOTHING(); /* with it went its place in line */
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 5, 5);
+    back(1);
+    EXPECT_NOTHING(); /* nothing is its own */
+    join(1, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 10, 5);
+    range(BQ_EVENT_DROPPED, 1, 5, 5); /* what it held in its former life is none of its business */
+    EXPECT_NOTHING();
+    DONE(1, 10, 5);
+    lost(1);
+    back(1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 15, 5); /* and again, as often as it likes */
+    end();
+}
+
+static void what_was_dealt_is_dealt_again_to_who_returns(void)
+{
+    begin(BQ_STATIC, 0, 30, 3);
+    request(1, 0, 0);
+    EXPECT_NOTHING();
+    DONE(1, 10, 4);
+    lost(1);
+    request(0, 0, 0);
+    EXPECT_NOTHING(); /* static means static */
+    back(1);
+    join(1, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 14, 6);
+    request(1, 0, 0);
+    EXPECT_NOTHING();
+    end();
+
+    begin(BQ_CYCLIC, 2, 16, 2); /* 0 1, 4 5, 8 9, 12 13 and 2 3, 6 7, 10 11, 14 15 */
+    DONE(1, 2, 2);
+    for (uint64_t first = 6; first < 14; first += 4) {
+        request(1, 0, 0);
+        EXPECT(LEASE, 1, first, 2);
+    }
+    DONE(1, 10, 2);
+    lost(1);
+    back(1);
+    join(1, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 6, 2);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 14, 2);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 4, 2); /* nothing was overruled */
+    end();
+}
+
+static void a_kitchen_alone_may_be_lost_and_return(void)
+{
+    for (int policy = 0; policy < BQ_N_POLICIES; policy++) {
+        begin((enum bq_policy)policy, 4, 20, 1);
+        uint64_t n_done = 0;
+        for (int life = 0; life < 100 && !bq_scheduler_done(s); life++) {
+            join(0, 2);
+            for (int i = 0; i < 3; i++) {
+                request(0, 0, 0);
+                /* It dies with its third lease. */
+                if (bq_scheduler_ask(s, now, &action) && action.kind == BQ_ACTION_LEASE && i < 2) {
+                    range(BQ_EVENT_DONE, 0, action.first, 1);
+                    EXPECT(ACCEPT, 0, action.first, 1);
+                    n_done++;
+                }
+            }
+            CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+            lost(0);
+            CU_ASSERT_EQUAL(bq_scheduler_is_stranded(s), n_done < 20);
+            back(0);
+            CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+            CU_ASSERT_FALSE(bq_scheduler_done(s)); /* if only because it is to be closed */
+            if (n_done == 20)
+                EXPECT(CLOSE, 0, 0, 0);
+        }
+        CU_ASSERT(bq_scheduler_done(s));
+        CU_ASSERT_EQUAL(n_done, 20);
+        end();
+    }
+}
+
+static void who_returns_after_the_end_is_closed(void)
+{
+    begin(BQ_STATIC, 0, 30, 3);
+    lost(1);
+    DONE(0, 0, 20);
+    DONE(2, 20, 10);
+    EXPECT(CLOSE, 0, 0, 0);
+    EXPECT(CLOSE, 2, 0, 0);
+    CU_ASSERT(bq_scheduler_done(s) || !bq_scheduler_ask(s, now, &action));
+    CU_ASSERT(bq_scheduler_done(s));
+    back(1);
+    CU_ASSERT_FALSE(bq_scheduler_done(s));
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    lost(2); /* whoever was closed may be lost */
+    lost(2);
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    back(2);
+    EXPECT(CLOSE, 2, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+static void who_returns_after_a_stop_is_closed(void)
+{
+    begin(BQ_GUIDED, 0, 30, 2);
+    lost(0);
+    stop();
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    back(0);
+    CU_ASSERT_FALSE(bq_scheduler_done(s));
+    join(0, 1);
+    request(0, 0, 0);
+    EXPECT(CLOSE, 0, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    end();
+}
+
+static void who_returns_may_have_more_cooks_than_before(void)
+{
+    begin(BQ_DYNAMIC, 0, 10000, 2);
+    join(0, 4);
+    join(1, 4);
+    tell((struct bq_event){.kind = BQ_EVENT_TICK, .svc_ns = 10000});
+    lost(1);
+    join(1, 100); /* the dead do not join */
+    back(1);
+    join(1, 8);
+    join(1, 100);         /* nobody joins twice */
+    request(0, 0, 20000); /* 2 K T svc / tau = 2 x 2 x 6 x 10 / 20 */
+    EXPECT(LEASE, 0, 78, 12);
+    end();
+}
+
+/* The coordinator tells FAILED for the chunk that its kitchen died of, and then LOST. */
+static void a_chunk_that_kills_every_kitchen_is_given_up_and_the_rest_is_done(void)
+{
+    begin(BQ_DYNAMIC, 4, 8, 2); /* 0 .. 1 and 2 .. 3 first: half a share is the most */
+    DONE(1, 2, 2);
+    for (int life = 0; life < 3; life++) {
+        if (life) {
+            back(0);
+            join(0, 1);
+            request(0, 0, 0);
+            EXPECT(LEASE, 0, 0, 2);
+        }
+        failed(0, 1);
+        if (life == 2)
+            EXPECT(GIVE_UP, 0, 1, 1);
+        lost(0);
+        EXPECT_NOTHING();
+    }
+    failed(0, 1); /* told too late, it counts for nothing */
+    failed(0, 0);
+    EXPECT_NOTHING();
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 0, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 4, 4);
+    DONE(1, 0, 1);
+    DONE(1, 4, 4);
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_EQUAL(bq_scheduler_n_given_up(s), 1);
+    end();
+}
+
+/* -- results that were lost --------------------------------------------------------------- */
+
+/* Three kitchens that have done ten chunks each. */
+static void begin_after_the_end(enum bq_policy policy)
+{
+    begin(policy, 0, 30, 3);
+    for (uint32_t k = 0; k < 3; k++) {
+        join(k, 1);
+        request(k, 0, 1e6);
+    }
+    while (bq_scheduler_ask(s, now, &action))
+        ;
+    for (uint32_t k = 0; k < 3; k++)
+        range(BQ_EVENT_DONE, k, 10 * k, 10);
+    EXPECT(ACCEPT, 2, 20, 10);
+    for (uint32_t k = 0; k < 3; k++)
+        EXPECT(CLOSE, k, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+}
+
+static void what_is_lost_after_the_end_is_done_by_who_is_needed_again(void)
+{
+    for (int policy = 0; policy < BQ_N_POLICIES; policy++) {
+        begin_after_the_end((enum bq_policy)policy);
+        lost(1);
+        CU_ASSERT(bq_scheduler_done(s));
+        undo(10, 10);
+        CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 20);
+        CU_ASSERT_FALSE(bq_scheduler_done(s));
+        CU_ASSERT(bq_scheduler_is_stranded(s));
+        request(2, 0, 0); /* the closed do not ask */
+        EXPECT_NOTHING();
+        CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
+        back(0);
+        CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+        EXPECT_NOTHING();
+        for (int i = 0; i < 10 && bq_scheduler_n_done(s) < 30; i++) {
+            request(0, 0, 1e6);
+            bool is = bq_scheduler_ask(s, now, &action);
+            struct bq_action lease = action;
+            CU_ASSERT(is && lease.kind == BQ_ACTION_LEASE && lease.kitchen == 0);
+            EXPECT_NOTHING(); /* nobody else is to do anything for it */
+            DONE(0, lease.first, lease.count);
+        }
+        EXPECT(CLOSE, 0, 0, 0);
+        EXPECT_NOTHING();
+        CU_ASSERT(bq_scheduler_done(s));
+        CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 30);
+        end();
+    }
+}
+
+static void who_returns_does_what_was_lost_with_it(void)
+{
+    begin_after_the_end(BQ_STATIC);
+    lost(1);
+    undo(10, 5);
+    undo(18, 2);
+    back(1);
+    join(1, 1);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 10, 5); /* dealt to it, not to be overruled */
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 18, 2);
+    back(0);
+    request(0, 0, 0);
+    DONE(1, 10, 5);
+    EXPECT_NOTHING();
+    lost(1);
+    EXPECT(LEASE, 0, 18, 1); /* nobody works: static is overruled */
+    end();
+}
+
+static void only_those_that_are_not_closed_share_what_was_lost(void)
+{
+    begin_after_the_end(BQ_GUIDED);
+    undo(0, 12);
+    back(2);
+    request(2, 0, 0);
+    EXPECT(LEASE, 2, 0, 6);
+    end();
+
+    begin(BQ_DYNAMIC, 1, 30, 3);
+    range(BQ_EVENT_DONE, 0, 0, 30);
+    EXPECT(ACCEPT, 0, 0, 30);
+    for (uint32_t k = 0; k < 3; k++)
+        EXPECT(CLOSE, k, 0, 0);
+    undo(0, 12);
+    back(1);
+    tell((struct bq_event){.kind = BQ_EVENT_REQUEST, .kitchen = 1, .want = 20});
+    EXPECT(LEASE, 1, 0, 6);
+    end();
+}
+
+static void who_was_closed_holds_nothing(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    DONE(1, 5, 5);
+    range(BQ_EVENT_DONE, 1, 0, 5); /* not reported by kitchen 0, which is closed without a word */
+    EXPECT(ACCEPT, 1, 0, 5);
+    EXPECT(CLOSE, 0, 0, 0);
+    lost(1);
+    EXPECT_NOTHING();
+    undo(0, 20);
+    CU_ASSERT(bq_scheduler_is_stranded(s));
+    back(1);
+    join(1, 1);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 10, 10);
+    DONE(1, 10, 10);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 0, 5); /* nobody works on the rest: guided, for one */
+    range(BQ_EVENT_DROPPED, 0, 0, 5);
+    failed(0, 3); /* late words of kitchen 0 change nothing */
+    EXPECT_NOTHING();
+    end();
+}
+
+static void what_is_lost_while_others_are_being_closed_is_done_by_who_is_not(void)
+{
+    begin(BQ_DYNAMIC, 10, 30, 3);
+    for (uint32_t k = 0; k < 3; k++)
+        range(BQ_EVENT_DONE, k, 10 * k, 10);
+    EXPECT(ACCEPT, 2, 20, 10);
+    request(2, 0, 0);
+    EXPECT(CLOSE, 0, 0, 0);
+    undo(3, 2);
+    EXPECT(LEASE, 2, 3, 2);
+    EXPECT_NOTHING();
+    DONE(2, 3, 2);
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT(CLOSE, 2, 0, 0);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    end();
+}
+
+static void what_is_lost_but_held_by_another_is_left_to_it(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    DONE(1, 5, 5);
+    lost(1);
+    undo(5, 5);
+    undo(10, 10);
+    CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 0);
+    back(1);
+    join(1, 1);
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 10, 10); /* not 5 .. 9: kitchen 0 has not given them back */
+    DONE(0, 0, 10);
+    request(0, 0, 1e9);
+    now += SECOND;
+    EXPECT(LEASE, 0, 15, 5);
+    end();
+}
+
+static void what_is_lost_amid_a_lease_is_leased_again_when_the_lease_is_over(void)
+{
+    begin(BQ_STATIC, 0, 20, 2);
+    request(1, 0, 0);
+    DONE(0, 0, 5);
+    undo(2, 3);
+    DONE(1, 10, 10);
+    EXPECT_NOTHING(); /* kitchen 0 might still be about to report them, for all anybody knows */
+    DONE(0, 5, 5);
+    EXPECT(LEASE, 1, 2, 1); /* nobody works: static is overruled */
+    end();
+}
+
+static void what_is_lost_may_be_lost_before_its_kitchen_is(void)
+{
+    begin(BQ_DYNAMIC, 10, 40, 2);
+    DONE(0, 0, 5);
+    undo(0, 5);
+    lost(0);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 0, 10);
+    end();
+}
+
+static void a_late_result_of_what_was_lost_is_the_first_again(void)
+{
+    begin_after_the_end(BQ_DYNAMIC);
+    undo(4, 3);
+    DONE(2, 4, 2); /* it had done them, too */
+    range(BQ_EVENT_DONE, 2, 5, 2);
+    EXPECT(ACCEPT, 2, 5, 1);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s)); /* and nobody had to be opened again */
+    end();
+}
+
+static void what_was_fed_and_lost_need_not_be_fed_again(void)
+{
+    struct bq_scheduler_config config = {
+        .n_chunks = 20, .n_kitchens = 2, .schedule = {.policy = BQ_GUIDED}, .is_fed = true};
+    struct bq_error err = {0};
+    s = bq_scheduler_create(&config, &err);
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    request(0, 0, 0);
+    EXPECT_NOTHING();
+    dropped(0, 10, 5); /* nobody had them: that feeds nobody */
+    EXPECT_NOTHING();
+    range(BQ_EVENT_FED, 0, 4, 4);
+    EXPECT(LEASE, 0, 4, 1);
+    DONE(0, 4, 1);
+    lost(0);
+    undo(4, 1);
+    back(0);
+    join(0, 1);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 4, 1);
+    end();
+}
+
+/* -- second leases ------------------------------------------------------------------------ */
+
+static void a_helper_that_returns_may_help_again(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    lost(1);
+    back(1);
+    join(1, 1);
+    request(1, 0, 1e9);
+    now += 10 * SECOND;
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    DONE(1, 5, 5);
+    lost(1);
+    undo(5, 5); /* its results are gone, kitchen 0 has them still */
+    back(1);
+    join(1, 1);
+    now += 10 * SECOND;
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    DONE(1, 4, 6); /* more than it was asked for */
+    lost(1);
+    undo(4, 6);
+    back(1);
+    now += 10 * SECOND;
+    request(1, 0, 1e9);
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    end();
+}
+
+static void a_straggler_that_returns_leaves_its_helper_alone(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    EXPECT(REVOKE, 0, 5, 5);
+    lost(0);
+    back(0);
+    join(0, 1);
+    request(0, 0, 1e9);
+    EXPECT(LEASE, 0, 0, 5); /* what it was dealt, without what its helper has */
+    DONE(0, 0, 5);
+    request(0, 0, 1e9);
+    now += 20 * SECOND;
+    EXPECT(LEASE, 0, 8, 2); /* and it may help its helper */
+    EXPECT(REVOKE, 1, 8, 2);
+    end();
+}
+
+static void nobody_that_was_lost_is_told_to_give_back(void)
+{
+    begin_tail();
+    EXPECT(LEASE, 1, 5, 5);
+    lost(0);
+    EXPECT_NOTHING();
+    end();
+}
+
 /* -- progress, stop, nonsense ------------------------------------------------------------- */
 
 static void static_is_overruled_only_when_everybody_would_idle(void)
@@ -673,11 +1173,12 @@ static void stop_closes_everybody_and_leases_no_more(void)
     begin(BQ_DYNAMIC, 1, 100, 3);
     request(0, 0, 0);
     lost(1);
-    tell((struct bq_event){.kind = BQ_EVENT_STOP});
+    stop();
     EXPECT(CLOSE, 0, 0, 0);
     EXPECT(CLOSE, 2, 0, 0);
     EXPECT_NOTHING();
     CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s)); /* nobody is needed any more */
     CU_ASSERT_EQUAL(bq_scheduler_wake(s), BQ_NEVER);
     range(BQ_EVENT_DONE, 2, 2, 1); /* what is finished still counts */
     EXPECT(ACCEPT, 2, 2, 1);
@@ -721,6 +1222,62 @@ static void nonsense_is_ignored(void)
     bq_scheduler_destroy(NULL);
 }
 
+static void nonsense_about_returns_and_losses_is_ignored(void)
+{
+    begin(BQ_CYCLIC, 2, 12, 2); /* 0 1, 4 5, 8 9 and 2 3, 6 7, 10 11 */
+    join(0, 1);
+    join(1, 1);
+    back(2);
+    back(UINT32_MAX);
+    lost(2);
+    back(0); /* it was never lost */
+    undo(0, 0);
+    undo(12, 1);
+    undo(11, 2);
+    undo(UINT64_MAX, UINT64_MAX);
+    undo(1, UINT64_MAX);
+    undo(0, 12); /* nothing is done yet: what is held stays so */
+    EXPECT_NOTHING();
+    CU_ASSERT_EQUAL(bq_scheduler_n_done(s), 0);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 4, 2);
+    back(0); /* neither is it lost now: it holds what it held, and is dealt nothing twice */
+    back(0);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 8, 2);
+    lost(1);
+    lost(1);
+    join(1, 1);
+    request(1, 0, 0);
+    failed(1, 2);
+    dropped(1, 2, 2);
+    EXPECT_NOTHING();
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    back(1);
+    back(1);
+    join(1, 1);
+    join(1, 3);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 2, 2);
+    range(BQ_EVENT_DONE, 0, 0, 12);
+    EXPECT(ACCEPT, 0, 0, 12);
+    EXPECT(CLOSE, 0, 0, 0);
+    back(1); /* is not closed yet */
+    EXPECT(CLOSE, 1, 0, 0);
+    EXPECT_NOTHING();
+    request(0, 0, 0);
+    join(0, 1);
+    failed(0, 1);
+    dropped(0, 0, 12);
+    EXPECT_NOTHING();
+    CU_ASSERT(bq_scheduler_done(s));
+    undo(0, 0);
+    undo(0, 13);
+    CU_ASSERT(bq_scheduler_done(s));
+    CU_ASSERT_EQUAL(bq_scheduler_n_given_up(s), 0);
+    end();
+}
+
 static const struct test tests[] = {
     {"the first leases need no message", the_first_leases_need_no_message},
     {"starving kitchens are served first, and then in order",
@@ -734,6 +1291,7 @@ static const struct test tests[] = {
     {"a kitchen holds so many leases at most", a_kitchen_holds_so_many_leases_at_most},
     {"many cooks are all fed by small blocks", many_cooks_are_all_fed_by_small_blocks},
     {"late and double results are discarded", late_and_double_results_are_discarded},
+    {"an answer that nobody asked for is forgotten", an_answer_that_nobody_asked_for_is_forgotten},
     {"a result of a kitchen that was lost counts when it is the first",
      a_result_of_a_kitchen_that_was_lost_counts_when_it_is_the_first},
     {"when all is done everybody is closed once", when_all_is_done_everybody_is_closed_once},
@@ -766,6 +1324,36 @@ static const struct test tests[] = {
     {"a kitchen that is nearly done needs no help", a_kitchen_that_is_nearly_done_needs_no_help},
     {"who waits in the tail is looked at again, but nobody spins",
      who_waits_in_the_tail_is_looked_at_again_but_nobody_spins},
+    {"a lost kitchen returns and is in line again", a_lost_kitchen_returns_and_is_in_line_again},
+    {"what was dealt is dealt again to who returns", what_was_dealt_is_dealt_again_to_who_returns},
+    {"a kitchen alone may be lost and return", a_kitchen_alone_may_be_lost_and_return},
+    {"who returns after the end is closed", who_returns_after_the_end_is_closed},
+    {"who returns after a stop is closed", who_returns_after_a_stop_is_closed},
+    {"who returns may have more cooks than before", who_returns_may_have_more_cooks_than_before},
+    {"a chunk that kills every kitchen is given up and the rest is done",
+     a_chunk_that_kills_every_kitchen_is_given_up_and_the_rest_is_done},
+    {"what is lost after the end is done by who is needed again",
+     what_is_lost_after_the_end_is_done_by_who_is_needed_again},
+    {"who returns does what was lost with it", who_returns_does_what_was_lost_with_it},
+    {"only those that are not closed share what was lost",
+     only_those_that_are_not_closed_share_what_was_lost},
+    {"who was closed holds nothing", who_was_closed_holds_nothing},
+    {"what is lost while others are being closed is done by who is not",
+     what_is_lost_while_others_are_being_closed_is_done_by_who_is_not},
+    {"what is lost but held by another is left to it",
+     what_is_lost_but_held_by_another_is_left_to_it},
+    {"what is lost amid a lease is leased again when the lease is over",
+     what_is_lost_amid_a_lease_is_leased_again_when_the_lease_is_over},
+    {"what is lost may be lost before its kitchen is",
+     what_is_lost_may_be_lost_before_its_kitchen_is},
+    {"a late result of what was lost is the first again",
+     a_late_result_of_what_was_lost_is_the_first_again},
+    {"what was fed and lost need not be fed again", what_was_fed_and_lost_need_not_be_fed_again},
+    {"a helper that returns may help again", a_helper_that_returns_may_help_again},
+    {"a straggler that returns leaves its helper alone",
+     a_straggler_that_returns_leaves_its_helper_alone},
+    {"nobody that was lost is told to give back", nobody_that_was_lost_is_told_to_give_back},
+    {"nonsense about returns and losses is ignored", nonsense_about_returns_and_losses_is_ignored},
     {"static is overruled only when everybody would idle",
      static_is_overruled_only_when_everybody_would_idle},
     {"cyclic deals in turn and is overruled only when everybody would idle",

@@ -76,14 +76,9 @@ uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen)
     return n ? n : 1;
 }
 
-bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen)
+bool bq_crew_is_open(const struct bq_crew *crew, uint32_t kitchen)
 {
-    return crew->kitchen[kitchen].is_lost;
-}
-
-uint32_t bq_crew_n_alive(const struct bq_crew *crew)
-{
-    return crew->n_kitchens - crew->n_lost;
+    return !crew->kitchen[kitchen].is_lost && !crew->kitchen[kitchen].is_closed;
 }
 
 uint32_t bq_crew_n_open(const struct bq_crew *crew)
@@ -347,27 +342,62 @@ static uint64_t held_until(const struct bq_crew *crew, uint64_t chunk)
     return until;
 }
 
-const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger)
+/* What is wrong with a kitchen, or NULL. */
+static const char *check_kitchen(const struct kitchen *k, const struct bq_ledger *ledger)
 {
-    uint32_t n_busy = 0, n_lost = 0, n_closed = 0;
+    if (k->is_lost && k->is_closed)
+        return "a lost kitchen is closed";
+    if ((k->is_lost || k->is_closed) && (k->n_held || k->is_waiting))
+        return "a lost or closed kitchen holds leases or waits";
+    if (k->is_lost && k->has_joined)
+        return "a lost kitchen has joined";
+    for (uint32_t j = 0; j < k->n_held; j++) {
+        const char *broken = check_lease(k, &k->held[j], ledger);
+        if (broken)
+            return broken;
+    }
+    return NULL;
+}
+
+/* Those that stand in a line, or more than there are kitchens when it is broken. */
+static uint32_t check_line(const struct bq_crew *crew, const struct line *line, bool is_starving)
+{
+    uint32_t n = 0, before = NOBODY;
+    for (uint32_t at = line->head; at != NOBODY; at = crew->kitchen[at].next) {
+        const struct kitchen *k = &crew->kitchen[at];
+        if (!k->is_waiting || k->is_starving != is_starving || k->prev != before ||
+            ++n > crew->n_kitchens)
+            return NOBODY;
+        before = at;
+    }
+    return line->tail == before ? n : NOBODY;
+}
+
+const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger, bool is_fed)
+{
+    uint32_t n_busy = 0, n_lost = 0, n_closed = 0, n_joined = 0, n_waiting = 0;
+    uint64_t n_cooks = 0;
     for (uint32_t i = 0; i < crew->n_kitchens; i++) {
         const struct kitchen *k = &crew->kitchen[i];
         n_busy += k->n_held > 0;
         n_lost += k->is_lost;
         n_closed += k->is_closed;
-        if (k->is_lost && (k->n_held || k->is_waiting))
-            return "a lost kitchen holds leases or waits";
-        if (k->is_closed && (k->is_lost || k->is_waiting))
-            return "a closed kitchen is lost or waits";
-        for (uint32_t j = 0; j < k->n_held; j++) {
-            const char *broken = check_lease(k, &k->held[j], ledger);
-            if (broken)
-                return broken;
-        }
+        n_joined += k->has_joined;
+        n_cooks += k->has_joined ? k->n_cooks : 0;
+        n_waiting += k->is_waiting;
+        const char *broken = check_kitchen(k, ledger);
+        if (broken)
+            return broken;
     }
     if (n_busy != crew->n_busy || n_lost != crew->n_lost || n_closed != crew->n_closed)
         return "the counts of busy, lost or closed kitchens are wrong";
-    for (uint64_t chunk = 0; bq_ledger_next_open(ledger, chunk, &chunk);) {
+    if (n_joined != crew->n_joined || n_cooks != crew->n_cooks)
+        return "the counts of kitchens that joined, or of their cooks, are wrong";
+    uint32_t n_starving = check_line(crew, &crew->starving, true);
+    uint32_t n_ahead = check_line(crew, &crew->ahead, false);
+    if (n_starving > n_waiting || n_ahead != n_waiting - n_starving || crew->looking_at != NOBODY)
+        return "the line is broken";
+    for (uint64_t chunk = 0; !is_fed && bq_ledger_next_open(ledger, chunk, &chunk);) {
         chunk = held_until(crew, chunk);
         if (chunk == 0)
             return "a chunk is held by nobody";

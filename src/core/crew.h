@@ -28,16 +28,15 @@ uint64_t bq_crew_in_progress(const struct bq_crew *crew, uint32_t kitchen);
 void bq_crew_lose(struct bq_crew *crew, uint32_t kitchen);
 void bq_crew_return(struct bq_crew *crew, uint32_t kitchen); /* lost or closed no more */
 bool bq_crew_close(struct bq_crew *crew, uint32_t kitchen);  /* false: it is lost, or is closed */
-bool bq_crew_is_lost(const struct bq_crew *crew, uint32_t kitchen);
-uint32_t bq_crew_n_alive(const struct bq_crew *crew); /* those not lost, joined or not */
-uint32_t bq_crew_n_open(const struct bq_crew *crew);  /* and not closed */
-uint32_t bq_crew_n_busy(const struct bq_crew *crew);  /* those that hold a lease */
+bool bq_crew_is_open(const struct bq_crew *crew, uint32_t kitchen); /* not lost, not closed */
+uint32_t bq_crew_n_open(const struct bq_crew *crew);                /* joined or not */
+uint32_t bq_crew_n_busy(const struct bq_crew *crew);                /* those that hold a lease */
 
 /* Leases. give: the kitchen has room for it (see bq_crew_first_waiting). settle: the chunks are
  * reported, done or not; returns false when the kitchen held none of them; a lease is cut where the
  * report reaches its end. take_ended: removes, one at a time, the leases in which nothing is left.
- * take_back: likewise all of a lost kitchen. hold_all: a kitchen holds this range no more; marks in
- * the ledger what others hold of it, who are alone with it now. */
+ * take_back: likewise all of a kitchen that is lost or closed. hold_all: a kitchen holds this range
+ * no more; marks in the ledger what others hold of it, who are alone with it now. */
 void bq_crew_give(struct bq_crew *crew, uint32_t kitchen, const struct bq_held *held);
 bool bq_crew_settle(struct bq_crew *crew, uint32_t kitchen, uint64_t first, uint64_t count);
 bool bq_crew_take_ended(struct bq_crew *crew, uint32_t kitchen, struct bq_held *held);
@@ -71,6 +70,7 @@ bool bq_crew_slowest(struct bq_crew *crew, const struct bq_ledger *ledger, uint6
                      uint32_t for_kitchen, uint64_t floor_ns, uint32_t *kitchen,
                      struct bq_held *held, uint64_t *count);
 
-const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger);
+/* is_fed: chunks that were not fed yet are held by nobody. */
+const char *bq_crew_check(const struct bq_crew *crew, const struct bq_ledger *ledger, bool is_fed);
 
 #endif

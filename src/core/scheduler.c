@@ -21,7 +21,7 @@ struct bq_scheduler {
     struct bq_ledger *ledger;
     struct bq_crew *crew;
     struct bq_policy_round round;
-    uint64_t cursor; /* no chunk below it is free (policies that are not dealt, or overruled) */
+    uint64_t cursor; /* no chunk below it is free; 0 while a policy is dealt, and not overruled */
     uint64_t n_given_up;
     double svc_ns;
     bool is_stopping;
@@ -137,12 +137,20 @@ static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
     answer(s, BQ_ACTION_GIVE_UP, event->kitchen, event->first, 1);
 }
 
-static void on_lost(struct bq_scheduler *s, uint32_t kitchen)
+/* It will not do what it holds. */
+static void take_all_back(struct bq_scheduler *s, uint32_t kitchen)
 {
     struct bq_held held;
-    bq_crew_lose(s->crew, kitchen);
     while (bq_crew_take_back(s->crew, kitchen, &held))
         release(s, held.first, held.count);
+}
+
+static void on_lost(struct bq_scheduler *s, uint32_t kitchen)
+{
+    bq_crew_lose(s->crew, kitchen);
+    take_all_back(s, kitchen);
+    if (s->revoke.kitchen == kitchen)
+        s->has_revoke = false;
 }
 
 static void on_back(struct bq_scheduler *s, uint32_t kitchen)
@@ -152,12 +160,11 @@ static void on_back(struct bq_scheduler *s, uint32_t kitchen)
         s->next_close = kitchen;
 }
 
-/* Given up ones stay so: the caller knows which they are. */
+/* Who was closed stays so until the caller says BACK. */
 static void on_undo(struct bq_scheduler *s, const struct bq_event *event)
 {
     bq_ledger_undo(s->ledger, event->first, event->count);
     release(s, event->first, event->count);
-    s->next_close = 0;
 }
 
 void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_event *event)
@@ -236,8 +243,8 @@ static uint64_t least_lease(const struct bq_scheduler *s, uint32_t kitchen, uint
 {
     uint64_t feed = (2 * bq_crew_in_progress(s->crew, kitchen) + BQ_MAX_LEASES - 1) / BQ_MAX_LEASES;
     uint64_t want = bq_crew_want(s->crew, kitchen);
-    uint64_t n_alive = bq_crew_n_alive(s->crew);
-    uint64_t half_share = (n_free + 2 * n_alive - 1) / (2 * n_alive);
+    uint64_t n_open = bq_crew_n_open(s->crew);
+    uint64_t half_share = (n_free + 2 * n_open - 1) / (2 * n_open);
     uint64_t n = feed > want ? feed : want;
     return n < half_share ? n : half_share;
 }
@@ -268,15 +275,13 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
         /* The progress rule: work is left that the policy gives to nobody, and nobody works. */
         if (!s->is_overruled && bq_crew_n_busy(s->crew) > 0)
             return false;
-        if (!s->is_overruled)
-            s->cursor = 0;
         s->is_overruled = true;
         schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     }
-    uint32_t n_alive = bq_crew_n_alive(s->crew);
+    uint32_t n_open = bq_crew_n_open(s->crew);
     double tau = bq_crew_mean_tau(s->crew);
-    uint64_t n_min = bq_policy_min(n_alive, bq_crew_mean_cooks(s->crew), s->svc_ns, tau);
-    uint64_t n = bq_policy_next(&schedule, n_free, n_alive, n_min, &s->round);
+    uint64_t n_min = bq_policy_min(n_open, bq_crew_mean_cooks(s->crew), s->svc_ns, tau);
+    uint64_t n = bq_policy_next(&schedule, n_free, n_open, n_min, &s->round);
     uint64_t floor_n = least_lease(s, kitchen, n_free);
     n = n < floor_n ? floor_n : n;
     *count = bq_ledger_next_free(s->ledger, s->cursor, n, first);
@@ -371,6 +376,7 @@ bool bq_scheduler_ask(struct bq_scheduler *s, uint64_t now, struct bq_action *ac
     if (bq_ledger_n_done(s->ledger) == s->config.n_chunks || s->is_stopping) {
         for (; s->next_close < s->config.n_kitchens; s->next_close++) {
             if (bq_crew_close(s->crew, s->next_close)) {
+                take_all_back(s, s->next_close);
                 *action = (struct bq_action){.kind = BQ_ACTION_CLOSE, .kitchen = s->next_close++};
                 return true;
             }
@@ -414,5 +420,14 @@ uint64_t bq_scheduler_n_given_up(const struct bq_scheduler *s)
 
 const char *bq_scheduler_check(const struct bq_scheduler *s)
 {
-    return bq_crew_check(s->crew, s->ledger);
+    uint64_t first;
+    if (bq_ledger_next_free(s->ledger, 0, 1, &first) && first < s->cursor)
+        return "a chunk before the cursor is free";
+    for (uint32_t k = 0; k < s->next_close; k++) {
+        if (bq_crew_is_open(s->crew, k))
+            return "a kitchen was passed over when others were closed";
+    }
+    if (s->has_revoke && !bq_crew_is_open(s->crew, s->revoke.kitchen))
+        return "a kitchen that is lost or closed is to give something back";
+    return bq_crew_check(s->crew, s->ledger, s->config.is_fed);
 }

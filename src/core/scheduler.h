@@ -32,11 +32,13 @@ enum bq_event_kind {
     BQ_EVENT_REQUEST, /* kitchen, count = its unstarted chunks, want, tau_ns = its time per chunk */
     BQ_EVENT_DONE,    /* kitchen, first, count: a result for these chunks */
     BQ_EVENT_DROPPED, /* kitchen, first, count: gives them back, not started */
-    BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk */
+    BQ_EVENT_FAILED,  /* kitchen, first: the kernel or the file refused this chunk; or the kitchen
+                         died of it, then this comes before LOST */
     BQ_EVENT_LOST,    /* kitchen: it is dead, or will not be heard again; what it held is free */
-    BQ_EVENT_BACK,    /* kitchen: a lost one is there again, with nothing; JOIN follows. Or one
-                         that was closed is needed again */
-    BQ_EVENT_UNDO,    /* first, count: results that were accepted are lost: the chunks are free */
+    BQ_EVENT_BACK,    /* kitchen: a lost one is there again, with nothing, not even a first lease;
+                         JOIN follows. Or one that was closed is needed again */
+    BQ_EVENT_UNDO,    /* first, count: results that were accepted are lost: the chunks are free, or
+                         left to who holds them. Not to be told of those given up */
     BQ_EVENT_FED,     /* first, count: is_fed: these chunks may be leased from now on */
     BQ_EVENT_TICK,    /* svc_ns = the coordinator's time per message */
     BQ_EVENT_STOP     /* lease no more; close everybody */
@@ -91,7 +93,7 @@ uint64_t bq_scheduler_wake(const struct bq_scheduler *s);
 /* Nothing is left to do, and every kitchen that is alive has been closed. */
 bool bq_scheduler_done(const struct bq_scheduler *s);
 
-/* Chunks are left and nobody is alive, and not closed, to cook them. */
+/* Chunks are left and nobody is alive, and not closed, to cook them. Never after STOP. */
 bool bq_scheduler_is_stranded(const struct bq_scheduler *s);
 
 uint64_t bq_scheduler_n_done(const struct bq_scheduler *s); /* given up ones included */
