@@ -166,6 +166,31 @@ void bq_shard_name(const char *file, uint32_t shard, char *out, size_t size);
 int bq_output_note(struct bq_output *output, const char *name, const char *text,
                    struct bq_error *err);
 
+/* Promises what was placed, written and noted so far: bq_output_resume finds it, at whatever
+ * instruction this process is killed later; with to_disk also after a loss of power. What
+ * bq_direct_write of other machines wrote must have been synced before. When it fails, what was
+ * promised before still is, and it may be tried again. Each makes a new state of the file. */
+int bq_output_sync(struct bq_output *output, bool to_disk, struct bq_error *err);
+
+/* The number of the newest state: of the last sync, also after resume; 0: it was never synced. A
+ * loss of power goes back to the last state that was synced to the disk. */
+uint64_t bq_output_state(const struct bq_output *output);
+
+/* Opens the work file of a run that was killed, or left it, at its newest state. What was placed
+ * later is not in it; what was written later of a dataset whose places are fixed (DIRECT) may be.
+ * spec: as for bq_output_create, of one file; a dataset that would be made otherwise now is an
+ * error, and so is a file that is not ours, is used by another process, was never synced or is
+ * damaged. After an error the work file is still there (bq_output_remove_left). */
+struct bq_output *bq_output_resume(const struct bq_output_spec *spec, const char *work,
+                                   struct bq_error *err);
+
+/* Lets go of an output at its newest state: the work file stays, to be resumed. */
+void bq_output_leave(struct bq_output *output);
+
+/* Removes the work file of a run that was killed, and its log, if their names and owner say that
+ * they can be nothing else. Returns whether the work file was there. */
+bool bq_output_remove_left(const char *work);
+
 /* Closes, syncs, gives the mode that the umask allows or that of the file that is replaced, renames
  * to the final name. Shards that belonged to a file which is replaced go with it. The output is
  * destroyed whether that works or not. */

@@ -25,11 +25,52 @@ struct store_driver {
     size_t size;
 };
 
-/* Puts a reason where store_fail finds it. HDF5 owns the memory that it copies it to. */
-static void say(const char *what, int number)
+/* -- what both drivers are made of -------------------------------------------------------- */
+
+/* HDF5 owns the memory that it copies it to. */
+void store_driver_say(hid_t kind, const char *what, int number)
 {
-    H5Epush2(H5E_DEFAULT, __FILE__, "driver", __LINE__, H5E_ERR_CLS, H5E_VFL, H5E_READERROR,
+    H5Epush2(H5E_DEFAULT, __FILE__, "driver", __LINE__, H5E_ERR_CLS, H5E_VFL, kind,
              "%s, errno = %d, error message = '%s'", what, number, strerror(number));
+}
+
+herr_t store_driver_read(int fd, haddr_t address, size_t size, void *buffer)
+{
+    char *at = buffer;
+    if (address > MAX_ADDRESS || size > MAX_ADDRESS - address) {
+        store_driver_say(H5E_READERROR, "address beyond the largest file", EOVERFLOW);
+        return -1;
+    }
+    while (size) {
+        ssize_t n = pread(fd, at, size, (off_t)address);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            store_driver_say(H5E_READERROR, "file read failed", errno);
+            return -1;
+        }
+        if (n == 0) { /* as HDF5's own driver: beyond the end are zeros */
+            memset(at, 0, size);
+            break;
+        }
+        at += n;
+        address += (haddr_t)n;
+        size -= (size_t)n;
+    }
+    return 0;
+}
+
+herr_t store_driver_lock(int fd, bool for_writing)
+{
+    if (flock(fd, (for_writing ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 || errno == ENOSYS)
+        return 0;
+    store_driver_say(H5E_READERROR, "unable to lock file", errno);
+    return -1;
+}
+
+herr_t store_driver_unlock(int fd)
+{
+    return flock(fd, LOCK_UN) == 0 || errno == ENOSYS ? 0 : -1;
 }
 
 /* -- what HDF5 calls ---------------------------------------------------------------------- */
@@ -43,7 +84,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t access, haddr
         return NULL;
     int fd = open(name, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) != 0) {
-        say("unable to open file", errno);
+        store_driver_say(H5E_READERROR, "unable to open file", errno);
         if (fd >= 0)
             close(fd);
         return NULL;
@@ -124,28 +165,7 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
         driver->size = size;
         return 0;
     }
-    if (address > MAX_ADDRESS || size > MAX_ADDRESS - address) {
-        say("address beyond the largest file", EOVERFLOW);
-        return -1;
-    }
-    char *at = buffer;
-    while (size) {
-        ssize_t n = pread(driver->fd, at, size, (off_t)address);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
-            say("file read failed", errno);
-            return -1;
-        }
-        if (n == 0) { /* as HDF5's own driver: beyond the end are zeros */
-            memset(at, 0, size);
-            break;
-        }
-        at += n;
-        address += (haddr_t)n;
-        size -= (size_t)n;
-    }
-    return 0;
+    return store_driver_read(driver->fd, address, size, buffer);
 }
 
 static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t address,
@@ -157,17 +177,12 @@ static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_
 
 static herr_t driver_lock(H5FD_t *file, hbool_t for_writing)
 {
-    struct store_driver *driver = (struct store_driver *)file;
-    if (flock(driver->fd, (for_writing ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0 || errno == ENOSYS)
-        return 0;
-    say("unable to lock file", errno);
-    return -1;
+    return store_driver_lock(((struct store_driver *)file)->fd, for_writing);
 }
 
 static herr_t driver_unlock(H5FD_t *file)
 {
-    struct store_driver *driver = (struct store_driver *)file;
-    return flock(driver->fd, LOCK_UN) == 0 || errno == ENOSYS ? 0 : -1;
+    return store_driver_unlock(((struct store_driver *)file)->fd);
 }
 
 #define DRIVER(lock_it, unlock_it)                                                                 \

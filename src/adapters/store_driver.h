@@ -30,4 +30,12 @@ int store_driver_fd(const struct store_driver *driver);
 int store_driver_locate(struct store_driver *driver, hid_t dataset, const hsize_t *offset,
                         uint64_t *address, uint64_t *size, uint32_t *mask);
 
+/* What the driver of work files (store_work_driver.h) has in common with it. say puts a reason
+ * where store_fail finds it; kind: H5E_READERROR and the like. Beyond the end of a file are zeros.
+ */
+void store_driver_say(hid_t kind, const char *what, int number);
+herr_t store_driver_read(int fd, haddr_t address, size_t size, void *buffer);
+herr_t store_driver_lock(int fd, bool for_writing);
+herr_t store_driver_unlock(int fd);
+
 #endif

@@ -1,7 +1,7 @@
 /* Making the dataset of an output in its work file: type, layout, filters, fill value, and what it
  * inherits from its input.
  */
-#include "adapters/store_internal.h"
+#include "adapters/store_work_driver.h"
 
 #include <string.h>
 
@@ -230,8 +230,8 @@ static int set_allocation(const struct bq_output_spec *spec, hid_t creation)
                : 0;
 }
 
-static int make_dataset(struct bq_output *output, const struct bq_output_spec *spec,
-                        struct bq_error *err)
+int store_make_dataset(struct bq_output *output, const struct bq_output_spec *spec,
+                       struct bq_error *err)
 {
     int rc = -1;
     struct bq_space chunk;
@@ -261,8 +261,7 @@ out:
     return rc;
 }
 
-/* How the dataset came out, and whether it can be written as was wished. */
-static void settle_how(struct bq_output *output, const struct bq_output_spec *spec)
+void store_settle_how(struct bq_output *output, const struct bq_output_spec *spec)
 {
     struct bq_input_info info = {.type = spec->type, .space = spec->space};
     char why[80];
@@ -321,7 +320,7 @@ int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
     struct bq_input *like = spec->like;
     hid_t creation = H5Pcreate(H5P_FILE_CREATE);
     keep_order(like, creation);
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+    hid_t access = store_work_driver_access(output->work.fd);
     H5Pset_fclose_degree(access, H5F_CLOSE_STRONG);
     /* Stored chunks begin with a page: two machines never write into the same one. */
     if (spec->how == BQ_OUTPUT_DIRECT)
@@ -329,11 +328,13 @@ int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
     output->file = H5Fcreate(output->work.path, H5F_ACC_TRUNC, creation, access);
     if (output->file < 0)
         store_fail(err, BQ_EXIT_FAILED, NULL, "%s: cannot create", spec->file);
+    else
+        output->driver = store_work_driver_of(output->file);
     store_release(access);
     store_release(creation);
-    if (output->file < 0 || make_dataset(output, spec, err) != 0)
+    if (output->file < 0 || store_make_dataset(output, spec, err) != 0)
         return -1;
-    settle_how(output, spec);
+    store_settle_how(output, spec);
     if (like && spec->how != BQ_OUTPUT_SHARDED && keep_of_input(output, spec, err) != 0)
         return -1;
     /* Whoever writes directly looks into the file by itself. */

@@ -1,10 +1,10 @@
 /* Making a dataset, in a work file that gets its name when the dataset is complete.
  *
- *     create -> write, note (any order, any thread) -> commit | discard
+ *     create | resume -> write, note, sync (any order, any thread) -> commit | discard | leave
  *
  * One rule: an error on the way leaves nothing behind, neither the result nor the work file.
  */
-#include "adapters/store_internal.h"
+#include "adapters/store_work_driver.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -33,13 +33,13 @@ int bq_output_check(const struct bq_output_spec *spec, struct bq_error *err)
     return store_work_check(file, spec->force, spec->like, err);
 }
 
-struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_error *err)
+struct bq_output *store_new_output(const struct bq_output_spec *spec, struct bq_error *err)
 {
-    if (bq_output_check(spec, err) != 0)
-        return NULL;
     struct bq_output *output = bq_alloc(1, sizeof *output);
-    if (!output) {
+    char *where = output ? store_where(spec->file, spec->dataset) : NULL;
+    if (!where) {
         bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", spec->file);
+        bq_free(output);
         return NULL;
     }
     output->work.fd = -1;
@@ -48,29 +48,34 @@ struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_
     output->is_scalar = spec->like && spec->like->is_scalar && spec->space.rank == 1 &&
                         spec->space.extent[0] == 1 && spec->chunk.rank == 0;
     output->joins = spec->n_parts > 0;
-    output->where = store_where(spec->file, spec->dataset);
-    if (!output->where) {
-        bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", spec->file);
-        goto failed;
+    output->where = where;
+    output->path = where + strlen(spec->file) + 1;
+    return output;
+}
+
+struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_error *err)
+{
+    if (bq_output_check(spec, err) != 0)
+        return NULL;
+    struct bq_output *output = store_new_output(spec, err);
+    if (!output)
+        return NULL;
+    int rc = store_work_create(&output->work, spec->file, spec->force, err);
+    if (rc == 0) {
+        store_lock();
+        output->memory = store_memory_type(spec->type);
+        rc = store_make_file(output, spec, err);
+        store_unlock();
     }
-    output->path = output->where + strlen(spec->file) + 1;
-    if (store_work_create(&output->work, spec->file, spec->force, err) != 0)
-        goto failed;
-    store_lock();
-    output->memory = store_memory_type(spec->type);
-    int rc = store_make_file(output, spec, err);
-    store_unlock();
     if (rc == 0)
         return output;
-failed:
     bq_output_discard(output);
     return NULL;
 }
 
 /* -- writing ------------------------------------------------------------------------------ */
 
-/* As store_fail; when storage ran out, it also says what to do. */
-static int write_fail(const struct bq_output *output, struct bq_error *err, const char *what)
+int store_write_fail(const struct bq_output *output, struct bq_error *err, const char *what)
 {
     bool is_full;
     store_fail(err, BQ_EXIT_FAILED, &is_full, "%s: cannot %s", output->where, what);
@@ -97,7 +102,7 @@ int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint
         char what[220] = "write chunk at ";
         size_t used = strlen(what);
         store_position(offset, output->extent.rank, what + used, sizeof what - used);
-        rc = write_fail(output, err, what);
+        rc = store_write_fail(output, err, what);
     }
     store_release(memory);
     store_unlock();
@@ -116,7 +121,7 @@ int bq_output_note(struct bq_output *output, const char *name, const char *text,
         H5Adelete(output->dataset, name);
     attribute = H5Acreate2(output->dataset, name, type, space, H5P_DEFAULT, H5P_DEFAULT);
     if (attribute < 0 || H5Awrite(attribute, type, &text) < 0)
-        rc = write_fail(output, err, "write an attribute");
+        rc = store_write_fail(output, err, "write an attribute");
     store_release(attribute);
     store_release(space);
     store_release(type);
@@ -142,7 +147,7 @@ int bq_output_place(struct bq_output *output, const uint64_t *offset, uint32_t m
         char what[220] = "write chunk at ";
         size_t used = strlen(what);
         store_position(offset, output->extent.rank, what + used, sizeof what - used);
-        rc = write_fail(output, err, what);
+        rc = store_write_fail(output, err, what);
     }
     store_unlock();
     return rc;
@@ -181,11 +186,12 @@ static int close_file(struct bq_output *output, struct bq_error *err)
     int rc = 0;
     store_lock();
     if (output->dataset >= 0 && H5Dclose(output->dataset) < 0)
-        rc = write_fail(output, err, "finish the dataset");
+        rc = store_write_fail(output, err, "finish the dataset");
     store_release(output->space);
     if (output->file >= 0 && H5Fclose(output->file) < 0 && rc == 0)
-        rc = write_fail(output, err, "finish the file");
+        rc = store_write_fail(output, err, "finish the file");
     output->dataset = output->space = output->file = -1;
+    output->driver = NULL; /* closed with the file */
     store_unlock();
     return rc;
 }
@@ -203,13 +209,26 @@ int bq_output_commit(struct bq_output *output, struct bq_error *err)
     return rc;
 }
 
-void bq_output_discard(struct bq_output *output)
+/* Nothing more gets into the work file. */
+static void let_go(struct bq_output *output, void (*end)(struct store_work *))
 {
     if (!output)
         return;
+    if (output->driver)
+        store_work_driver_leave(output->driver);
     if (output->file >= 0)
         close_file(output, NULL);
-    store_work_end(&output->work);
+    end(&output->work);
     bq_free(output->where);
     bq_free(output);
+}
+
+void bq_output_discard(struct bq_output *output)
+{
+    let_go(output, store_work_end);
+}
+
+void bq_output_leave(struct bq_output *output)
+{
+    let_go(output, store_work_leave);
 }

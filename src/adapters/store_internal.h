@@ -8,11 +8,15 @@
  *     store_hdf5_layout.c  how it lies in the file, for those who read it without HDF5
  *     store_hdf5_filters.c our codecs as filters of the library
  *     store_driver.c       HDF5's way to the file; it hears where a stored chunk lies
+ *     store_work_driver.c  HDF5's way to a work file, that stays whole when the process is killed:
+ *     store_overlay.c      what it keeps in memory meanwhile (no HDF5 in it)
+ *     store_log.c          the write-ahead log, and store_log_replay.c (no HDF5 in them)
  *     store_fetch.c        reading stored bytes, without HDF5
  *     store_walk.c         the pieces in which a block lies in the file and in memory
  *     store_direct.c       writing numbers to their places, without HDF5
  *     store_hdf5_output.c  an output from its creation to its commit
  *     store_hdf5_create.c  making its dataset
+ *     store_hdf5_resume.c  syncing and leaving it, and finding it again
  *     store_hdf5_copy.c    attributes and dimension scales, from the input to the output
  *     store_shards.c       the folder of an output of many files
  *     store_raw.c          what steps hand over to each other (no HDF5 in it)
@@ -33,6 +37,7 @@
 #include "adapters/store.h"
 
 struct store_driver;
+struct store_work_driver;
 
 /* A file, and the folder that it lies in. */
 struct store_file {
@@ -69,6 +74,7 @@ struct bq_input {
 struct store_work {
     char *name; /* final */
     char *path; /* of the work file; NULL when there is none (any more) */
+    char *log;  /* path of its log, whether there is one or not */
     int fd;     /* -1: none */
     bool force;
 };
@@ -80,6 +86,8 @@ struct bq_output {
     hid_t file, dataset, space, memory; /* memory: a predefined type, not to be released */
     bool is_scalar;
     bool joins; /* shards, that are there under their name when it gets its own */
+    bool is_folder_synced;
+    struct store_work_driver *driver; /* NULL: the file is not open */
     struct bq_space extent;
     enum bq_output_how how;
     struct bq_layout layout;
@@ -248,12 +256,27 @@ int store_copy_file_attributes(hid_t from, hid_t to, struct bq_error *err);
 int store_copy_scales(const struct bq_input *like, hid_t file, hid_t dataset, const char *path,
                       const struct bq_space *space, struct bq_error *err);
 
+/* -- store_hdf5_output.c ------------------------------------------------------------------ */
+
+/* An output that has nothing but names, or NULL. */
+struct bq_output *store_new_output(const struct bq_output_spec *spec, struct bq_error *err);
+
+/* As store_fail; when storage ran out, it also says what to do. */
+int store_write_fail(const struct bq_output *output, struct bq_error *err, const char *what);
+
 /* -- store_hdf5_create.c ------------------------------------------------------------------ */
 
 /* Makes file and dataset; fills file, dataset, space, how and layout of an output whose work file
  * is there. */
 int store_make_file(struct bq_output *output, const struct bq_output_spec *spec,
                     struct bq_error *err);
+
+/* The dataset alone, in the file that is open. */
+int store_make_dataset(struct bq_output *output, const struct bq_output_spec *spec,
+                       struct bq_error *err);
+
+/* How the dataset came out, and whether it can be written as was wished: fills how and layout. */
+void store_settle_how(struct bq_output *output, const struct bq_output_spec *spec);
 
 /* -- store_shards.c ----------------------------------------------------------------------- */
 
@@ -269,11 +292,21 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
                      struct bq_error *err);
 int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err);
 
+/* Opens one that was left, for this process alone. */
+int store_work_resume(struct store_work *work, const char *name, bool force, const char *path,
+                      struct bq_error *err);
+
+/* So that its name, and its log's, survive a loss of power. */
+int store_work_sync_folder(const struct store_work *work, struct bq_error *err);
+
 /* Syncs the finished file and gives it its name. When another file has taken the name meanwhile
  * (and not force), the finished work file stays, and the error says where. */
 int store_work_publish(struct store_work *work, struct bq_error *err);
 
 /* Removes what is left and frees the strings. A zeroed struct with fd -1 is fine. */
 void store_work_end(struct store_work *work);
+
+/* The same, and the work file stays, with its log. */
+void store_work_leave(struct store_work *work);
 
 #endif

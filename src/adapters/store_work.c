@@ -2,6 +2,8 @@
  *
  *     create ".out.h5.banquet-x7Qd2a" (0600) -> written -> sync -> mode -> rename to "out.h5"
  *
+ * Beside it is its log (store_log.h), where there is one, which goes when the work file does.
+ *
  * One rule: at no instant does the final name show anything but the old file or the complete new
  * one. No HDF5 in here, and no lock: each output has its own.
  */
@@ -12,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include "adapters/store_log.h"
 #include "adapters/whole_file.h"
 #include "base/heap.h"
 #include "base/path.h"
@@ -69,26 +73,95 @@ int store_work_check(const char *name, bool force, const struct bq_input *not_th
     return 0;
 }
 
-int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err)
+/* Takes over path, unless that fails. */
+static int set_names(struct store_work *work, const char *name, bool force, char *path,
+                     struct bq_error *err)
 {
-    work->fd = -1;
     work->force = force;
     work->name = bq_strdup(name);
-    char *path = bq_path_hidden(name);
-    if (!work->name || !path) {
-        bq_free(path);
-        return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
+    work->log = path ? store_log_path(path) : NULL;
+    if (work->name && work->log) {
+        work->path = path;
+        return 0;
     }
-    work->fd = mkostemp(path, O_CLOEXEC);
-    if (work->fd < 0) {
+    return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
+}
+
+int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err)
+{
+    char *path = bq_path_hidden(name);
+    work->fd = path ? mkostemp(path, O_CLOEXEC) : -1;
+    if (path && work->fd < 0)
         bq_fail(err, BQ_EXIT_FAILED, "%s: cannot make a work file beside it: %s", name,
                 strerror(errno));
-        bq_free(path);
-        return -1;
-    }
-    work->path = path;
-    return 0;
+    else if (set_names(work, name, force, path, err) == 0)
+        return 0;
+    else if (path)
+        unlink(path);
+    bq_free(path);
+    return -1;
 }
+
+/* -- a work file that was left ------------------------------------------------------------ */
+
+static bool is_ours(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && st->st_uid == geteuid();
+}
+
+static bool is_beside(const char *path, const char *name)
+{
+    struct stat one, other;
+    char *folder = folder_of(path), *want = folder_of(name);
+    bool is_same = folder && want && stat(folder, &one) == 0 && stat(want, &other) == 0 &&
+                   one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+    bq_free(folder);
+    bq_free(want);
+    return is_same;
+}
+
+int store_work_resume(struct store_work *work, const char *name, bool force, const char *path,
+                      struct bq_error *err)
+{
+    struct stat st;
+    if (!bq_path_is_hidden(path) || !is_beside(path, name))
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: '%s' is no name of a work file of it", name, path);
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (fd < 0 && errno != ELOOP)
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot open its work file '%s': %s", name, path,
+                       strerror(errno));
+    /* One with a second name may be a result that was published already. */
+    if (fd < 0 || fstat(fd, &st) < 0 || !is_ours(&st) || st.st_nlink != 1) {
+        if (fd >= 0)
+            close(fd);
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: '%s' is no work file of ours", name, path);
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK) {
+        close(fd);
+        return bq_fail(err, BQ_EXIT_FAILED, "%s: another process uses its work file '%s'", name,
+                       path);
+    }
+    work->fd = fd;
+    char *own = bq_strdup(path);
+    int rc = set_names(work, name, force, own, err);
+    if (rc < 0)
+        bq_free(own);
+    return rc;
+}
+
+/* The log first: what is left if this is killed in between has a name that is noted. */
+bool bq_output_remove_left(const char *path)
+{
+    struct stat st;
+    char *log = bq_path_is_hidden(path) ? store_log_path(path) : NULL;
+    bool is_hidden = log != NULL;
+    if (log && lstat(log, &st) == 0 && is_ours(&st))
+        unlink(log);
+    bq_free(log);
+    return is_hidden && lstat(path, &st) == 0 && is_ours(&st) && unlink(path) == 0;
+}
+
+/* -- publishing --------------------------------------------------------------------------- */
 
 /* 0, or -1 with errno; EEXIST when the new name is taken. */
 static int rename_to_free_name(const char *from, const char *to)
@@ -127,6 +200,11 @@ static int sync_folder(const char *name, struct bq_error *err)
     return rc;
 }
 
+int store_work_sync_folder(const struct store_work *work, struct bq_error *err)
+{
+    return sync_folder(work->path, err);
+}
+
 int store_work_publish(struct store_work *work, struct bq_error *err)
 {
     if (fsync(work->fd) != 0)
@@ -155,14 +233,25 @@ int store_work_publish(struct store_work *work, struct bq_error *err)
     return rc == 0 ? sync_folder(work->name, err) : -1;
 }
 
+void store_work_leave(struct store_work *work)
+{
+    bq_free(work->path);
+    bq_free(work->log);
+    work->path = work->log = NULL;
+    store_work_end(work);
+}
+
 void store_work_end(struct store_work *work)
 {
+    if (work->log)
+        unlink(work->log);
     if (work->path)
         unlink(work->path);
     if (work->fd >= 0)
         close(work->fd);
+    bq_free(work->log);
     bq_free(work->path);
     bq_free(work->name);
-    work->path = work->name = NULL;
+    work->log = work->path = work->name = NULL;
     work->fd = -1;
 }

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "adapters/store.h"
 #include "base/heap.h"
-#include "base/path.h"
 #include "run/resume_internal.h"
 #include "run/scratch.h"
 
@@ -34,13 +34,6 @@ static void write_holder(struct bq_resume *resume)
     resume->n_lock = ftruncate(resume->lock, 0) == 0 ? pwrite(resume->lock, text, (size_t)n, 0) : 0;
 }
 
-static bool is_work_file(const char *path)
-{
-    struct stat st;
-    return bq_path_is_hidden(path) && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-           st.st_uid == geteuid();
-}
-
 /* What the run that held the lock has left, as it was killed. */
 static void remove_left(int fd)
 {
@@ -49,9 +42,7 @@ static void remove_left(int fd)
     for (bool is_first = true; n > 0 && (line = strsep(&rest, "\n")); is_first = false) {
         if (is_first || line[0] != '/')
             continue;
-        if (is_work_file(line))
-            unlink(line);
-        else
+        if (!bq_output_remove_left(line))
             bq_scratch_remove(line);
     }
     bq_free(text);
