@@ -117,6 +117,10 @@ const struct bq_layout *bq_output_layout(const struct bq_output *output, enum bq
 int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
                     const void *data, struct bq_error *err);
 
+/* A block of what it has, native, through the library; -1: it cannot be read. */
+int bq_output_read(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
+                   void *data, struct bq_error *err);
+
 /* BQ_OUTPUT_ENCODED: the stored chunk whose first element is at `offset`. mask: filters that were
  * skipped. */
 int bq_output_place(struct bq_output *output, const uint64_t *offset, uint32_t mask,
@@ -201,3 +205,4 @@ void bq_output_discard(struct bq_output *output);
 const char *bq_output_work_path(const struct bq_output *output);
 
 #endif
+

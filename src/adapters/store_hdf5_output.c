@@ -87,8 +87,9 @@ int store_write_fail(const struct bq_output *output, struct bq_error *err, const
     return -1;
 }
 
-int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
-                    const void *data, struct bq_error *err)
+/* Between the dataset and memory. to: NULL when `from` is written. */
+static int transfer(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
+                    const void *from, void *to, struct bq_error *err)
 {
     int rc = 0;
     store_lock();
@@ -97,9 +98,12 @@ int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint
     if (memory < 0) {
         rc = -1;
     } else if (H5Sget_simple_extent_npoints(memory) > 0 &&
-               H5Dwrite(output->dataset, output->memory, memory, output->space, H5P_DEFAULT, data) <
-                   0) {
-        char what[220] = "write chunk at ";
+               (to ? H5Dread(output->dataset, output->memory, memory, output->space, H5P_DEFAULT,
+                             to)
+                   : H5Dwrite(output->dataset, output->memory, memory, output->space, H5P_DEFAULT,
+                              from)) < 0) {
+        char what[220];
+        snprintf(what, sizeof what, "%s chunk at ", to ? "read" : "write");
         size_t used = strlen(what);
         store_position(offset, output->extent.rank, what + used, sizeof what - used);
         rc = store_write_fail(output, err, what);
@@ -107,6 +111,18 @@ int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint
     store_release(memory);
     store_unlock();
     return rc;
+}
+
+int bq_output_write(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
+                    const void *data, struct bq_error *err)
+{
+    return transfer(output, offset, extent, data, NULL, err);
+}
+
+int bq_output_read(struct bq_output *output, const uint64_t *offset, const uint64_t *extent,
+                   void *data, struct bq_error *err)
+{
+    return transfer(output, offset, extent, NULL, data, err);
 }
 
 int bq_output_note(struct bq_output *output, const char *name, const char *text,

@@ -48,7 +48,7 @@ struct bq_scheduler *bq_scheduler_create(const struct bq_scheduler_config *confi
         goto no_memory;
     if (config->is_fed && config->n_chunks) /* held by nobody, until they are fed */
         bq_ledger_hold(s->ledger, 0, config->n_chunks);
-    for (uint32_t k = 0; k < config->n_kitchens && !config->is_fed; k++) {
+    for (uint32_t k = 0; k < config->n_kitchens && !config->is_fed && !config->is_resumed; k++) {
         struct bq_held held = {0};
         bq_policy_first(&config->schedule, config->n_chunks, config->n_kitchens, k, &held.first,
                         &held.count);
@@ -178,11 +178,14 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         s->is_stopping = true;
         return;
     }
-    if (event->kind == BQ_EVENT_FED || event->kind == BQ_EVENT_UNDO) {
+    if (event->kind == BQ_EVENT_FED || event->kind == BQ_EVENT_UNDO ||
+        event->kind == BQ_EVENT_RECALLED) {
         if (event->count == 0 || !bq_ledger_has(s->ledger, event->first, event->count))
             return;
         if (event->kind == BQ_EVENT_UNDO)
             on_undo(s, event);
+        else if (event->kind == BQ_EVENT_RECALLED)
+            bq_ledger_done(s->ledger, event->first, event->count);
         else if (s->config.is_fed)
             release(s, event->first, event->count);
         return;
@@ -222,6 +225,7 @@ void bq_scheduler_tell(struct bq_scheduler *s, uint64_t now, const struct bq_eve
         on_back(s, event->kitchen);
         break;
     case BQ_EVENT_UNDO:
+    case BQ_EVENT_RECALLED:
     case BQ_EVENT_FED:
     case BQ_EVENT_TICK:
     case BQ_EVENT_STOP:

@@ -40,8 +40,9 @@ enum bq_event_kind {
     BQ_EVENT_UNDO,    /* first, count: results that were accepted are lost: the chunks are free, or
                          left to who holds them. Not to be told of those given up */
     BQ_EVENT_FED,     /* first, count: is_fed: these chunks may be leased from now on */
-    BQ_EVENT_TICK,    /* svc_ns = the coordinator's time per message */
-    BQ_EVENT_STOP     /* lease no more; close everybody */
+    BQ_EVENT_RECALLED, /* first, count: done in an earlier run; before the first lease */
+    BQ_EVENT_TICK,     /* svc_ns = the coordinator's time per message */
+    BQ_EVENT_STOP      /* lease no more; close everybody */
 };
 
 struct bq_event {
@@ -73,6 +74,7 @@ struct bq_scheduler_config {
     uint32_t n_kitchens;
     struct bq_schedule schedule;
     bool is_fed;       /* no chunk may be leased before BQ_EVENT_FED; there are no first leases */
+    bool is_resumed;   /* some chunks are done: there are no first leases either */
     uint32_t attempts; /* for a chunk that fails; 0 means 3 */
 };
 

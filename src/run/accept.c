@@ -30,6 +30,7 @@ int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *m)
         if (c->gather &&
             bq_gather_take(c->gather, kitchen, node, &m->rest, m->data_size, c->err) < 0)
             return -1;
+        course_note(c, node, result);
         if (c->recipe->output.is_scratch)
             coordinator_feed(c->coordinator, c->options->number, node.first, n);
     }

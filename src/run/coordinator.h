@@ -27,6 +27,16 @@ struct bq_coordinator_options {
 struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options *options,
                                              struct bq_error *err);
 
+/* Where the step keeps what it has finished (run/journal.h), and whose that is. */
+struct bq_step_journal {
+    const char *path;
+    const struct bq_checkpoint_of *of;
+    uint32_t step;  /* index in the job */
+    double every_s; /* how often it goes to the disk, at most */
+    bool is_fresh;  /* what is there is not wanted */
+    bool is_left;   /* set: it stays, so that another run goes on from it */
+};
+
 struct bq_step_options {
     uint32_t number; /* of the step, from 1; each has its own */
     const char *version, *job;
@@ -35,6 +45,7 @@ struct bq_step_options {
     const struct bq_report *earlier;     /* what rounds before gave up of this output, or NULL */
     bool is_bound;
     uint32_t feeder; /* number of the step under way that makes the input; 0: the input is there */
+    struct bq_step_journal *journal;  /* NULL: none is kept */
     _Atomic(const char *) *work_file; /* set while there is one that must not stay behind */
 };
 
@@ -59,7 +70,7 @@ int bq_coordinator_wait(struct bq_coordinator *coordinator, uint32_t *number, st
 int bq_coordinator_forget(struct bq_coordinator *coordinator, uint32_t comes_again,
                           struct bq_error *err);
 
-/* Nothing is left of the outputs of steps that are not done. NULL is fine. */
+/* Of steps that are not done nothing is left but what a journal needs. NULL is fine. */
 void bq_coordinator_destroy(struct bq_coordinator *coordinator);
 
 #endif

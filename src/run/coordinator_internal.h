@@ -9,6 +9,7 @@
 #include "core/wire.h"
 #include "run/coordinator.h"
 #include "run/gather.h"
+#include "run/journal.h"
 #include "run/larder.h"
 #include "run/merge.h"
 
@@ -46,15 +47,21 @@ struct course {
     uint64_t epoch, last_accept, n_messages;
     uint64_t cpu_at; /* this thread's, when the step began */
     enum course_with {
-        WITHOUT,  /* lost, refused, or never here */
-        WORKING,  /* has the step */
-        REPORTED, /* is done with it */
+        WITHOUT,   /* lost, or never here */
+        UNWILLING, /* refused it */
+        WORKING,   /* has the step */
+        REPORTED,  /* is done with it */
     } *
-        with;            /* of each kitchen */
-    uint32_t n_open;     /* those that are WORKING */
-    uint32_t *n_crashes; /* of each kitchen */
-    bool has_undone;     /* chunks that were accepted are done again */
-    char refused[200];   /* why a kitchen cannot take part, the last one */
+        with;                                 /* of each kitchen */
+    uint32_t n_open;                          /* those that are WORKING */
+    uint32_t *n_crashes;                      /* of each kitchen */
+    struct bq_journal *journal;               /* NULL: none is kept */
+    bool is_resumed;                          /* it has what an earlier run finished */
+    bool is_stuck;                            /* it cannot be written any more */
+    bool is_unmarked;                         /* results came since it was marked */
+    uint64_t marked_at, mark_took, synced_at; /* clock; ns */
+    bool has_undone;                          /* chunks that were accepted are done again */
+    char refused[200];                        /* why a kitchen cannot take part, the last one */
     double svc_ns;
     char why[200]; /* the last failure told, for GIVE_UP */
     uint32_t by;   /* enum bq_refused_by, of that failure */
@@ -103,6 +110,19 @@ int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *message);
 
 /* A chunk that was given up: a result of nothing takes its place. */
 int bq_accept_nothing(struct course *c, uint64_t chunk);
+
+/* course_journal.c. find: an open journal in c->journal that is to be gone on from, and the path of
+ * its work file (bq_free; of no output: ""); NULL: there is none. forget: neither it nor the work
+ * file stays. begin: a new one, unless one is open. recall: takes what counts in it. note: a result
+ * that was accepted. mark: when it is time. leave: for a later run; false: there is nothing in it.
+ */
+char *course_find_journal(struct course *c);
+void course_forget_journal(struct course *c);
+void course_begin_journal(struct course *c);
+int course_recall(struct course *c);
+void course_note(struct course *c, struct bq_node node, const void *result);
+void course_mark(struct course *c);
+bool course_leave_journal(struct course *c);
 
 /* losses.c */
 void losses_gone(struct bq_coordinator *co, uint32_t kitchen, const char *why);

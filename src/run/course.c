@@ -72,7 +72,7 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
 {
     uint64_t now = bq_now();
     c->n_messages++;
-    if (c->with[kitchen] == WITHOUT)
+    if (c->with[kitchen] <= UNWILLING)
         return 0;
     struct bq_event event = {.kitchen = kitchen, .first = m->first, .count = m->count};
     switch (m->kind) {
@@ -186,7 +186,7 @@ static int open_step(struct course *c)
     int rc = 0;
     for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
         if (c->coordinator->hello[k].presence == BQ_HERE)
-            rc = send_step(c, k, true);
+            rc = send_step(c, k, !c->is_resumed);
         else
             bq_scheduler_tell(c->scheduler, c->epoch,
                               &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = k});
@@ -206,7 +206,7 @@ static void undo(void *context, uint64_t first, uint64_t count)
 
 void course_lose(struct course *c, uint32_t kitchen)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] == WITHOUT)
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] <= UNWILLING)
         return;
     bool was_working = c->with[kitchen] == WORKING;
     c->with[kitchen] = WITHOUT;
@@ -214,8 +214,13 @@ void course_lose(struct course *c, uint32_t kitchen)
     c->n_crashes[kitchen]++;
     bq_scheduler_tell(c->scheduler, bq_now(),
                       &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
-    if (was_working && c->gather)
-        bq_gather_lose(c->gather, kitchen, undo, c);
+    if (!was_working || !c->gather)
+        return;
+    bq_gather_lose(c->gather, kitchen, undo, c);
+    for (uint32_t k = 0; c->has_undone && k < c->recipe->n_kitchens; k++) {
+        if (c->coordinator->hello[k].presence == BQ_HERE && k != kitchen)
+            course_welcome(c, k); /* who returned when nothing was left to do */
+    }
 }
 
 int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char *why)
@@ -243,9 +248,10 @@ int course_welcome(struct course *c, uint32_t kitchen)
 
 void course_refused(struct course *c, uint32_t kitchen, const char *why)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] == WITHOUT)
+    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] <= UNWILLING)
         return;
     course_lose(c, kitchen);
+    c->with[kitchen] = UNWILLING;
     c->n_crashes[kitchen]--;
     snprintf(c->refused, sizeof c->refused, "kitchen %u cannot work: %.160s", kitchen + 1, why);
     if (bq_scheduler_is_stranded(c->scheduler))
@@ -262,12 +268,15 @@ int course_leave(struct course *c, uint32_t kitchen)
     return send_to(c, kitchen, &(struct bq_message){.kind = BQ_CLOSE, .step = c->options->number});
 }
 
-static int create(struct course *c, int bell)
+/* left: the work file of an earlier run, or NULL. 1: that is of no use. */
+static int create(struct course *c, const char *left, int bell)
 {
+    struct bq_error why = {0};
     struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
                                          .n_kitchens = c->recipe->n_kitchens,
                                          .schedule = c->recipe->schedule,
                                          .is_fed = c->recipe->is_fed,
+                                         .is_resumed = c->is_resumed,
                                          .attempts = c->recipe->attempts};
     struct bq_combine combine = {
         .size = bq_recipe_result_size(c->recipe), .run = bq_merge_run, .context = &c->merge};
@@ -283,11 +292,19 @@ static int create(struct course *c, int bell)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
     if (c->recipe->has_output) {
-        c->gather = bq_gather_create(c->resolved, c->err);
+        c->gather = left ? bq_gather_resume(c->resolved, left, &why)
+                         : bq_gather_create(c->resolved, c->err);
+        if (!c->gather && left) {
+            fprintf(stderr, "banquet: what an earlier run has finished is done again: %s\n",
+                    why.text);
+            return 1;
+        }
         if (!c->gather)
             return -1;
-        *c->options->work_file = bq_gather_work_file(c->gather);
     }
+    course_begin_journal(c);
+    if (c->gather && !c->journal)
+        *c->options->work_file = bq_gather_work_file(c->gather);
     if (c->recipe->has_input) {
         c->larder =
             bq_larder_create(c->recipe, c->resolved->input, c->options->number, bell, c->err);
@@ -295,6 +312,20 @@ static int create(struct course *c, int bell)
             return -1;
     }
     return 0;
+}
+
+static void destroy_parts(struct course *c)
+{
+    bq_gather_discard(c->gather);
+    bq_reduction_destroy(c->reduction);
+    bq_scheduler_destroy(c->scheduler);
+    bq_free(c->with);
+    bq_free(c->n_crashes);
+    c->gather = NULL;
+    c->reduction = NULL;
+    c->scheduler = NULL;
+    c->with = NULL;
+    c->n_crashes = NULL;
 }
 
 static void describe(struct course *c, const struct bq_hello *hello)
@@ -343,7 +374,17 @@ int course_open(struct course *c, int bell)
 {
     *c->report = (struct bq_report){0};
     c->resolved->recipe.is_bound = c->options->is_bound;
-    return create(c, bell) < 0 ? -1 : open_step(c);
+    char *left = course_find_journal(c);
+    int rc = create(c, left, bell);
+    bq_free(left);
+    if (rc > 0) {
+        course_forget_journal(c);
+        destroy_parts(c);
+        bq_report_free(c->report);
+        *c->report = (struct bq_report){0};
+        rc = create(c, NULL, bell);
+    }
+    return rc < 0 || course_recall(c) < 0 ? -1 : open_step(c);
 }
 
 /* Whether a kitchen is lost but will return. */
@@ -377,6 +418,7 @@ int course_turn(struct course *c, uint64_t *wake)
     *wake = UINT64_MAX;
     if (serve_input(c) < 0)
         return -1;
+    course_mark(c);
     if (bq_scheduler_done(c->scheduler))
         return 0;
     if (carry_out(c, bq_now()) < 0)
@@ -401,27 +443,36 @@ int course_finish(struct course *c, const struct bq_hello *hello)
 {
     describe(c, hello);
     if (c->resolved->input && !c->recipe->is_handed_over &&
-        bq_input_check_unchanged(c->resolved->input, c->err) < 0)
+        bq_input_check_unchanged(c->resolved->input, c->err) < 0) {
+        bq_journal_remove(c->journal); /* what it has is a mixture */
+        c->journal = NULL;
         return -1;
+    }
     if (bq_outcome(c->report, c->reduction, &c->merge, c->err) < 0)
         return -1;
-    if (!c->gather)
+    if (!c->gather) {
+        bq_journal_remove(c->journal);
+        c->journal = NULL;
         return 0;
+    }
     struct bq_gather *gather = c->gather;
     c->gather = NULL;
     *c->options->work_file = NULL;
-    return bq_gather_commit(gather, c->report, c->options->earlier, c->err);
+    int rc = bq_gather_commit(gather, c->report, c->options->earlier, c->err);
+    bq_journal_remove(c->journal); /* its work file has its name, or is gone */
+    c->journal = NULL;
+    return rc;
 }
 
 void course_end(struct course *c, int bell)
 {
     *c->options->work_file = NULL;
     end_input(c, bell);
-    bq_gather_discard(c->gather);
-    bq_reduction_destroy(c->reduction);
-    bq_scheduler_destroy(c->scheduler);
+    if (course_leave_journal(c) && c->gather) {
+        bq_gather_leave(c->gather);
+        c->gather = NULL;
+    }
+    destroy_parts(c);
     bq_feed_destroy(c->feed);
-    bq_free(c->with);
-    bq_free(c->n_crashes);
     bq_free(c);
 }

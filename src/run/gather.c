@@ -52,7 +52,7 @@ static int create_shards(struct bq_gather *g, struct bq_error *err)
     return g->output ? 0 : -1;
 }
 
-static int create(struct bq_gather *g, struct bq_error *err)
+static int create(struct bq_gather *g, const char *left, struct bq_error *err)
 {
     struct bq_recipe *recipe = &g->resolved->recipe;
     struct bq_output_spec *spec = &g->resolved->output;
@@ -64,7 +64,8 @@ static int create(struct bq_gather *g, struct bq_error *err)
     if (spec->how == BQ_OUTPUT_SHARDED) {
         if (create_shards(g, err) < 0)
             return -1;
-    } else if (!(g->output = bq_output_create(spec, err))) {
+    } else if (!(g->output =
+                     left ? bq_output_resume(spec, left, err) : bq_output_create(spec, err))) {
         return -1;
     }
     recipe->output.layout = *bq_output_layout(g->output, &recipe->output.how);
@@ -79,7 +80,7 @@ static int create(struct bq_gather *g, struct bq_error *err)
                : 0;
 }
 
-struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error *err)
+static struct bq_gather *make(struct bq_resolved *resolved, const char *left, struct bq_error *err)
 {
     struct bq_gather *g = bq_alloc(1, sizeof *g);
     if (!g) {
@@ -88,10 +89,31 @@ struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error
     }
     g->resolved = resolved;
     g->recipe = &resolved->recipe;
-    if (create(g, err) == 0)
+    if (create(g, left, err) == 0)
         return g;
     bq_gather_discard(g);
     return NULL;
+}
+
+struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error *err)
+{
+    return make(resolved, NULL, err);
+}
+
+struct bq_gather *bq_gather_resume(struct bq_resolved *resolved, const char *work,
+                                   struct bq_error *err)
+{
+    return make(resolved, work, err);
+}
+
+int bq_gather_sync(struct bq_gather *g, bool to_disk, struct bq_error *err)
+{
+    return bq_output_sync(g->output, to_disk, err);
+}
+
+int bq_gather_read(struct bq_gather *g, const uint64_t *offset, const uint64_t *extent, void *data)
+{
+    return bq_output_read(g->output, offset, extent, data, NULL);
 }
 
 const char *bq_gather_work_file(const struct bq_gather *g)
@@ -253,6 +275,13 @@ int bq_gather_commit(struct bq_gather *g, const struct bq_report *report,
         bq_shards_keep(g->shards);
     bq_gather_discard(g);
     return rc;
+}
+
+void bq_gather_leave(struct bq_gather *g)
+{
+    bq_output_leave(g->output);
+    g->output = NULL;
+    bq_gather_discard(g);
 }
 
 void bq_gather_discard(struct bq_gather *g)

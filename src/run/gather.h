@@ -13,6 +13,17 @@ struct bq_gather;
  * of it. resolved must outlive it. Nothing is left behind by an error. */
 struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error *err);
 
+/* The same with a work file that an earlier run left: bq_output_resume. */
+struct bq_gather *bq_gather_resume(struct bq_resolved *resolved, const char *work,
+                                   struct bq_error *err);
+
+/* What was taken stays, whatever happens: bq_output_sync. Of one file, and not scratch. */
+int bq_gather_sync(struct bq_gather *gather, bool to_disk, struct bq_error *err);
+
+/* A block of what it has; -1: it cannot be read. Likewise. */
+int bq_gather_read(struct bq_gather *gather, const uint64_t *offset, const uint64_t *extent,
+                   void *data);
+
 /* For the signal path that must unlink it; NULL: there is none. */
 const char *bq_gather_work_file(const struct bq_gather *gather);
 
@@ -32,5 +43,8 @@ int bq_gather_nothing(struct bq_gather *gather, uint64_t chunk, struct bq_error 
 int bq_gather_commit(struct bq_gather *gather, const struct bq_report *report,
                      const struct bq_report *earlier, struct bq_error *err);
 void bq_gather_discard(struct bq_gather *gather);
+
+/* Destroys it; the work file stays for bq_gather_resume. */
+void bq_gather_leave(struct bq_gather *gather);
 
 #endif

@@ -127,7 +127,6 @@ static void add_step(XXH3_state_t *h, const struct bq_step *step)
     add_number(h, (uint64_t)step->chunk_rank);
     for (int i = 0; i < step->chunk_rank; i++)
         add_number(h, step->chunk[i]);
-    add_number(h, step->on_error);
     add_number(h, step->border.is_given);
     add_number(h, step->border.border);
     add_real(h, step->border.value);
@@ -186,8 +185,8 @@ static void add_files(XXH3_state_t *h, const struct bq_step *step)
     }
 }
 
-int bq_job_shape(const struct bq_job *job, const char *version, bool with_inputs,
-                 struct bq_checkpoint_of *of, struct bq_error *err)
+int bq_job_shape(const struct bq_job *job, const char *version, struct bq_checkpoint_of *of,
+                 struct bq_error *err)
 {
     XXH3_state_t *h = XXH3_createState();
     if (!h)
@@ -206,7 +205,7 @@ int bq_job_shape(const struct bq_job *job, const char *version, bool with_inputs
             add(h, origin->hash.bytes, sizeof origin->hash.bytes);
     }
     finish(h, &of->kernels);
-    for (size_t i = 0; with_inputs && i < job->n_steps; i++) {
+    for (size_t i = 0; i < job->n_steps; i++) {
         if (job->steps[i].input.file && bq_graph_maker(job, i) < 0)
             add_input(h, &job->steps[i].input);
         add_files(h, &job->steps[i]);

@@ -7,8 +7,8 @@
 
 /* Steps, kernels, parameters, places, chunks, loops: not what changes speed alone (cooks, schedule,
  * memory), nor how often a loop may be repeated. -1: no memory. */
-int bq_job_shape(const struct bq_job *job, const char *version, bool with_inputs,
-                 struct bq_checkpoint_of *of, struct bq_error *err);
+int bq_job_shape(const struct bq_job *job, const char *version, struct bq_checkpoint_of *of,
+                 struct bq_error *err);
 
 /* Size and time of a file, and of those in the folder FILE.d that belongs to it, added up; both 0
  * when there is none. */

@@ -4,8 +4,10 @@
 
 #include <xxhash.h>
 
-static void add_digest(unsigned char *into, const unsigned char *next)
+void bq_merge_add_digest(void *to, const void *from)
 {
+    unsigned char *into = to;
+    const unsigned char *next = from;
     unsigned carry = 0;
     for (int i = 0; i < BQ_DIGEST_SIZE; i++) {
         carry += (unsigned)into[i] + next[i];
@@ -20,7 +22,7 @@ void bq_merge_run(const void *context, void *into, const void *next)
     unsigned char *a = into;
     const unsigned char *b = next;
     if (merge->recipe->has_output) {
-        add_digest(a, b);
+        bq_merge_add_digest(a, b);
         a += BQ_DIGEST_SIZE;
         b += BQ_DIGEST_SIZE;
     }

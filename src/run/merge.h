@@ -17,6 +17,7 @@ void bq_merge_nothing(const struct bq_merge *merge, void *result);
 
 /* The digest of a chunk's output, BQ_DIGEST_SIZE bytes. Digests are added, so their order is free.
  */
+void bq_merge_add_digest(void *into, const void *next);
 void bq_merge_digest(uint64_t chunk, const void *data, size_t size, void *result);
 
 #endif

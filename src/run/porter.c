@@ -18,8 +18,9 @@
 
 #define PATIENCE_NS 100000000u
 #define MOST_UNDER_WAY 8 /* messages to the coordinator; more wait in the child */
-#define MOST_FRUITLESS 5 /* processes that end, one after another, without a result or a culprit   \
-                          */
+#define MOST_FRUITLESS                                                                             \
+    5 /* processes that end, one after another, without a result or a culprit                      \
+       */
 #define FLUSH_NS 2000000000u /* for the last messages of a kitchen that has left */
 
 /* What the child must know of this rank. */

@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "base/path.h"
 #include "run/job_shape.h"
+#include "run/journal.h"
 
 #define SUFFIX ".banquet-resume"
 #define MOST_BYTES (UINT64_C(1) << 30) /* of a checkpoint */
@@ -141,8 +142,24 @@ static int stand_aside(struct bq_resume *resume, const struct bq_job *job,
     if (strcmp(holder->job, resume->job) == 0 && has_output(job))
         return bq_fail(err, BQ_EXIT_USAGE, "this job is under way already, as process %u of %s",
                        holder->pid, holder->host);
-    resume->is_off = true;
+    resume->is_off = resume->is_aside = true;
     return 0;
+}
+
+char *bq_resume_journal(const struct bq_resume *resume, size_t step)
+{
+    if (!resume || resume->is_aside || resume->every_s < 0)
+        return NULL;
+    size_t n = strlen(resume->path) - strlen(SUFFIX), size = n + 64;
+    char *path = bq_alloc(size, 1);
+    if (path)
+        snprintf(path, size, "%.*s.banquet-journal-%zu", (int)n, resume->path, step);
+    return path;
+}
+
+const struct bq_checkpoint_of *bq_resume_of(const struct bq_resume *resume)
+{
+    return &resume->of;
 }
 
 /* Fewer rounds are wanted than were made. */
@@ -155,23 +172,49 @@ static bool is_past(const struct bq_job *job, const struct bq_checkpoint *found)
     return false;
 }
 
+/* Whether what is there is of another job, kernel or input by now. */
+static int check_of(const struct bq_resume *resume, const char *path,
+                    const struct bq_checkpoint_of *of, bool is_another, struct bq_error *err)
+{
+    const char *what = NULL;
+    if (is_another || memcmp(&of->job, &resume->of.job, sizeof of->job) != 0)
+        what = "the job (or the program) is another now";
+    else if (memcmp(&of->kernels, &resume->of.kernels, sizeof of->kernels) != 0)
+        what = "a kernel of its own was changed since";
+    else if (memcmp(&of->inputs, &resume->of.inputs, sizeof of->inputs) != 0)
+        what = "an input was changed since";
+    return !what ? 0
+                 : bq_fail(err, BQ_EXIT_USAGE,
+                           "%s: an earlier run that was stopped cannot be resumed: %s; --fresh "
+                           "begins anew",
+                           path, what);
+}
+
 static int check(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
 {
     const struct bq_checkpoint *found = resume->found;
-    const char *what = NULL;
-    if (memcmp(&found->of.job, &resume->of.job, sizeof found->of.job) != 0 ||
-        found->n_steps != job->n_steps || is_past(job, found))
-        what = "the job (or the program) is another now";
-    else if (memcmp(&found->of.kernels, &resume->of.kernels, sizeof found->of.kernels) != 0)
-        what = "a kernel of its own was changed since";
-    else if (memcmp(&found->of.inputs, &resume->of.inputs, sizeof found->of.inputs) != 0)
-        what = "an input was changed since";
-    if (what)
-        return bq_fail(err, BQ_EXIT_USAGE,
-                       "%s: an earlier run that was stopped cannot be resumed: %s; --fresh begins "
-                       "anew",
-                       resume->path, what);
-    return check_files(resume, job, err);
+    bool is_another = found->n_steps != job->n_steps || is_past(job, found);
+    return check_of(resume, resume->path, &found->of, is_another, err) < 0
+               ? -1
+               : check_files(resume, job, err);
+}
+
+/* Journals of steps that were under way. */
+static int check_journals(const struct bq_resume *resume, struct bq_error *err)
+{
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < BQ_MAX_STEPS; i++) {
+        struct bq_error why = {0};
+        char *path = bq_resume_journal(resume, i);
+        struct bq_journal *journal = path ? bq_journal_open(path, &why) : NULL;
+        if (why.text[0])
+            rc = bq_fail(err, why.exit, "%.500s; --fresh begins anew", why.text);
+        else if (journal && !bq_journal_is_empty(journal))
+            rc = check_of(resume, path, &bq_journal_head(journal)->of, false, err);
+        bq_journal_close(journal);
+        bq_free(path);
+    }
+    return rc;
 }
 
 static int load(struct bq_resume *resume, struct bq_error *err)
@@ -197,12 +240,15 @@ static int load(struct bq_resume *resume, struct bq_error *err)
 static int find(struct bq_resume *resume, const struct bq_job *job, struct bq_error *err)
 {
     struct resume_holder holder;
-    if (!resume->has_parts && !has_output(job))
-        return 0;
     int locked = resume_lock(resume, &holder);
     if (locked > 0)
         return stand_aside(resume, job, &holder, err);
-    if (resume->is_fresh || !resume->has_parts)
+    resume->is_aside = locked < 0;
+    if (resume->is_fresh)
+        return 0;
+    if (check_journals(resume, err) < 0)
+        return -1;
+    if (!resume->has_parts)
         return 0;
     if (load(resume, err) < 0 || (resume->found && check(resume, job, err) < 0))
         return -1;
@@ -228,7 +274,7 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
     resume->lock_path = path_of(job, &resume->folder, "-lock");
     if (!resume->path || !resume->lock_path) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
-    } else if (bq_job_shape(job, options->version, resume->has_parts, &resume->of, err) == 0) {
+    } else if (bq_job_shape(job, options->version, &resume->of, err) == 0) {
         bq_hash_text(&resume->of.job, resume->job);
         if (find(resume, job, err) == 0)
             return resume;

@@ -20,7 +20,7 @@ struct bq_resume_options {
 };
 
 /* Takes the lock, and looks for what an earlier run of this job left; of a job without parts
- * (bq_job_has_parts) there is only the lock, and without an output not even that. Errors (exit 2):
+ * (bq_job_has_parts) there are only the lock and a journal. Errors (exit 2):
  * it is of another job, kernel or input by now, it is damaged, or that run is still under way. */
 struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resume_options *options,
                                  struct bq_error *err);
@@ -31,6 +31,11 @@ char *bq_resume_state(const struct bq_resume *resume, size_t step); /* for bq_fr
 
 /* Whether the output of a step is there, made by the earlier run, so that it may be replaced. */
 bool bq_resume_has_output(const struct bq_resume *resume, size_t step);
+
+/* The path of a step's journal (run/journal.h), for bq_free, and whose it is. NULL: none is kept.
+ */
+char *bq_resume_journal(const struct bq_resume *resume, size_t step);
+const struct bq_checkpoint_of *bq_resume_of(const struct bq_resume *resume);
 
 /* The first step has begun: what --fresh does not want goes. */
 void bq_resume_begin(struct bq_resume *resume);

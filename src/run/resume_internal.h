@@ -23,6 +23,7 @@ struct bq_resume {
     bool has_begun;
     bool is_fresh; /* what is there is not wanted */
     bool is_off;   /* nothing is saved (any more) */
+    bool is_aside; /* another run has the lock, or nobody can: no journal is kept */
 };
 
 /* resume_save.c. The path of a file beside the checkpoint, for bq_free. */

@@ -11,6 +11,8 @@
 
 #include "adapters/store.h"
 #include "base/heap.h"
+#include "base/path.h"
+#include "run/journal.h"
 #include "run/resume_internal.h"
 #include "run/scratch.h"
 
@@ -34,13 +36,28 @@ static void write_holder(struct bq_resume *resume)
     resume->n_lock = ftruncate(resume->lock, 0) == 0 ? pwrite(resume->lock, text, (size_t)n, 0) : 0;
 }
 
+/* The work file of a journal is what the next run goes on with. */
+static bool is_wanted(const struct bq_resume *resume, const char *path)
+{
+    bool is = false;
+    for (size_t i = 0; !is && i < BQ_MAX_STEPS; i++) {
+        char *name = bq_resume_journal(resume, i);
+        struct bq_journal *journal = name ? bq_journal_open(name, NULL) : NULL;
+        is = journal && !bq_journal_is_empty(journal) &&
+             strcmp(bq_journal_head(journal)->work, path + bq_path_folder(path)) == 0;
+        bq_journal_close(journal);
+        bq_free(name);
+    }
+    return is;
+}
+
 /* What the run that held the lock has left, as it was killed. */
-static void remove_left(int fd)
+static void remove_left(const struct bq_resume *resume, int fd)
 {
     char *text = bq_alloc(MOST + 1, 1), *rest = text, *line;
     ssize_t n = text ? pread(fd, text, MOST, 0) : 0;
     for (bool is_first = true; n > 0 && (line = strsep(&rest, "\n")); is_first = false) {
-        if (is_first || line[0] != '/')
+        if (is_first || line[0] != '/' || is_wanted(resume, line))
             continue;
         if (!bq_output_remove_left(line))
             bq_scratch_remove(line);
@@ -81,7 +98,7 @@ int resume_lock(struct bq_resume *resume, struct resume_holder *holder)
     char host[64] = "";
     gethostname(host, sizeof host - 1);
     if (strcmp(host, holder->host) == 0) /* else its memory, and its paths, are another's */
-        remove_left(resume->lock);
+        remove_left(resume, resume->lock);
     write_holder(resume);
     return 0;
 }

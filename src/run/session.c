@@ -79,8 +79,6 @@ static int start_local(struct bq_session *s, struct bq_error *err)
     struct bq_transport *ends[2];
     if (bq_transport_local(ends, err) < 0)
         return -1;
-    if (!s->mpi)
-        bq_affinity_cores_only();
     s->transport = ends[0];
     s->kitchen_end = ends[1];
     if (pthread_create(&s->thread, NULL, kitchen_main, s))
@@ -107,6 +105,8 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
     }
     s->registry = registry;
     struct bq_error why = {0};
+    if (!bq_mpi_is_launched())
+        bq_affinity_cores_only(); /* before the zygote: its children are not under MPI either */
     s->zygote = bq_zygote_create(bq_porter_child, (void *)(uintptr_t)registry, &why);
     if (bq_mpi_is_launched()) {
         s->mpi = bq_transport_mpi(err);
@@ -153,6 +153,7 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
     struct sigaction leave = {.sa_handler = on_leave, .sa_flags = SA_RESTART};
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
+    signal(SIGUSR1, SIG_IGN);
     sigaction(SIGTERM, &leave, NULL);
     sigaction(SIGUSR2, &leave, NULL);
     return bq_porter(s->transport, s->registry, s->zygote, &leave_asked, err) < 0 ? BQ_EXIT_FAILED
@@ -165,6 +166,8 @@ struct under_way {
     struct bq_resolved resolved;
     struct bq_step_options options;
     const struct bq_report *report;
+    struct bq_step_journal journal;
+    char *journal_path; /* NULL: none is kept */
 };
 
 /* What is the same for all steps of a job. */
@@ -175,6 +178,7 @@ struct session_run {
     struct bq_coordinator *coordinator; /* from the first step on */
     struct under_way *steps;            /* BQ_MAX_STEPS */
     bool is_partial;
+    bool has_left; /* of a step that was under way, what is finished stays */
     struct bq_resume *resume;
 };
 
@@ -211,6 +215,18 @@ static int check_names(const struct bq_begin *begin, const struct bq_resolved *r
     return rc;
 }
 
+static struct bq_step_journal *journal_of(struct session_run *run, struct under_way *u,
+                                          size_t index)
+{
+    u->journal_path = bq_resume_journal(run->resume, index);
+    u->journal = (struct bq_step_journal){.path = u->journal_path,
+                                          .of = run->resume ? bq_resume_of(run->resume) : NULL,
+                                          .step = (uint32_t)index,
+                                          .every_s = run->options->checkpoint_s,
+                                          .is_fresh = run->options->is_fresh};
+    return u->journal_path ? &u->journal : NULL;
+}
+
 static int begin_step(void *context, const struct bq_begin *begin, struct bq_layout *made,
                       struct bq_error *err)
 {
@@ -244,6 +260,7 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
                                  .is_bound = o->is_bound,
                                  .feeder = feeder,
                                  .input_from = step->from,
+                                 .journal = journal_of(run, u, begin->index),
                                  .work_file = &work_files[begin->ticket]};
     if (greet(run, err) < 0 ||
         bq_coordinator_begin(run->coordinator, &u->resolved, &u->options, begin->report, err) < 0)
@@ -254,8 +271,11 @@ static int begin_step(void *context, const struct bq_begin *begin, struct bq_lay
     return 0;
 }
 
-static void end_step(struct under_way *u)
+static void end_step(struct session_run *run, struct under_way *u)
 {
+    run->has_left |= u->journal_path && u->journal.is_left;
+    bq_free(u->journal_path);
+    u->journal_path = NULL;
     bq_resolved_close(&u->resolved);
     u->is_used = false;
 }
@@ -269,7 +289,7 @@ static int wait_for_step(void *context, unsigned *ticket, struct bq_error *err)
     for (*ticket = 0; !run->steps[*ticket].is_used || run->steps[*ticket].options.number != number;)
         ++*ticket;
     run->is_partial |= run->steps[*ticket].report->n_given_up_total > 0;
-    end_step(&run->steps[*ticket]);
+    end_step(run, &run->steps[*ticket]);
     return 0;
 }
 
@@ -340,7 +360,7 @@ static void abandon_steps(void *context)
     run->coordinator = NULL;
     for (unsigned t = 0; t < BQ_MAX_STEPS; t++) {
         if (run->steps[t].is_used)
-            end_step(&run->steps[t]);
+            end_step(run, &run->steps[t]);
     }
 }
 
@@ -364,7 +384,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                                      .done_context = context,
                                      .copy = bq_registry_find(s->registry, "copy"),
                                      .is_one_machine = s->transport->n_machines == 1};
-    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup;
+    struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup, old_usr1;
     run.steps = bq_alloc(BQ_MAX_STEPS, sizeof *run.steps);
     if (!run.steps) {
         bq_fail(err, BQ_EXIT_FAILED, "out of memory");
@@ -382,6 +402,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
     stop_asked = 0;
     sigaction(SIGINT, &action, &old_int);
     sigaction(SIGTERM, &action, &old_term);
+    sigaction(SIGUSR1, &action, &old_usr1); /* of a batch system whose time is nearly over */
     sigaction(SIGHUP, &action, &old_hup);
     if (old_hup.sa_handler == SIG_IGN) /* nohup: the run shall outlive the terminal */
         sigaction(SIGHUP, &old_hup, NULL);
@@ -390,11 +411,12 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
         rc = bq_steps_run(job, &driver, err);
     if (rc >= 0)
         bq_resume_finish(run.resume);
-    else if (err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume))
+    else if (run.has_left || (err->exit == BQ_EXIT_STOPPED && bq_resume_is_saved(run.resume)))
         say_saved(err);
     bq_resume_close(run.resume);
     sigaction(SIGINT, &old_int, NULL);
     sigaction(SIGTERM, &old_term, NULL);
+    sigaction(SIGUSR1, &old_usr1, NULL);
     sigaction(SIGHUP, &old_hup, NULL);
     bq_coordinator_destroy(run.coordinator);
     bq_free(run.steps);
