@@ -1,10 +1,13 @@
-/* Start-up over MPI, the only collective part: who is where, and the doorbells. A doorbell is a
+/* Start-up over MPI, the only collective part: who is where, the doorbells, and who watches whose
+ * process. A doorbell is a
  * datagram socket with a name in a private folder; the folder is gone before the first message. */
 #include "adapters/transport_mpi.h"
 
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -61,6 +64,17 @@ static uint64_t cores_hash(void)
     return XXH3_64bits(&set, sizeof set);
 }
 
+/* A doorbell and a pidfd each: a thousand kitchens are more than most systems allow at first. */
+static void want_descriptors(uint32_t n)
+{
+    struct rlimit limit;
+    rlim_t wanted = 2 * (rlim_t)n + 512;
+    if (n < 128 || getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Collective, as all of start-up: who is on which machine, and the doorbells between them. Where
  * a doorbell cannot be had (no folder to write in) the naps remain. */
 int bq_mpi_meet(struct mpi *m, struct bq_error *err)
@@ -84,32 +98,41 @@ int bq_mpi_meet(struct mpi *m, struct bq_error *err)
     }
     MPI_Bcast(&leader, 1, MPI_INT, 0, machine);
     MPI_Bcast(folder, sizeof folder, MPI_CHAR, 0, machine);
-    uint64_t here[2] = {(uint64_t)leader, cores_hash()};
-    uint64_t(*all)[2] = bq_alloc(t->n_ranks, sizeof *all);
+    struct identity here = bq_mpi_identity();
+    here.leader = (uint64_t)leader;
+    here.cores = cores_hash();
+    struct identity *all = bq_alloc(t->n_ranks, sizeof *all);
     m->bell = bq_alloc(t->n_ranks, sizeof *m->bell);
-    if (!all || !m->bell) {
+    m->peers = bq_alloc(t->n_ranks, sizeof *m->peers);
+    if (!all || !m->bell || !m->peers) {
         bq_free(all);
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
     }
-    MPI_Allgather(here, 2, MPI_UINT64_T, all, 2, MPI_UINT64_T, m->world);
+    for (uint32_t i = 0; i < t->n_ranks; i++)
+        m->peers[i].pidfd = m->bell[i] = -1;
+    MPI_Allgather(&here, sizeof here, MPI_BYTE, all, sizeof here, MPI_BYTE, m->world);
+    m->ended = epoll_create1(EPOLL_CLOEXEC);
+    if (t->rank == 0)
+        want_descriptors(t->n_ranks);
     if (folder[0])
         open_door(m, folder);
     MPI_Barrier(machine);
     m->all_ring = m->door >= 0;
     for (uint32_t i = 0; i < t->n_ranks; i++) {
         bool is_peer = i != t->rank && (t->rank == 0 || i == 0);
-        bool is_here = all[i][0] == here[0];
-        bool shares = is_here && i > 0 && all[i][1] == here[1];
-        m->bell[i] = -1;
+        bool is_here = all[i].leader == here.leader;
+        bool shares = is_here && i > 0 && all[i].cores == here.cores;
         if (is_peer && is_here && folder[0])
             find_bell(m, folder, i);
+        if (is_peer && is_here)
+            bq_mpi_watch_peer(m, i, &here, &all[i]);
         if (is_peer && m->bell[i] < 0)
             m->all_ring = false;
-        t->n_machines += all[i][0] == i;
+        t->n_machines += all[i].leader == i;
         t->machine_ranks += shares;
         t->n_here += is_here && i > 0;
         t->machine_rank += shares && i < t->rank;
-        t->is_bound |= is_here && all[i][1] != here[1];
+        t->is_bound |= is_here && all[i].cores != here.cores;
     }
     bq_free(all);
     MPI_Barrier(machine);

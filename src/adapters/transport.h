@@ -100,6 +100,14 @@ long bq_mpi_expected_ranks(void);
 /* Starts MPI (FUNNELED: the calling thread is the only one that may use it). All ranks. */
 struct bq_transport *bq_transport_mpi(struct bq_error *err);
 
+/* After the transport's end: MPI was left without its own, because somebody is gone. The process
+ * has to end by _exit. */
+bool bq_mpi_must_leave(void);
+
+/* The exit code with which the process will end, before the transport does: an MPI that does not
+ * let go is left with it. */
+void bq_mpi_is_due(int exit_code);
+
 /* A unique file descriptor's worth of waking: a counter that any thread can ring. */
 int bq_bell_create(void); /* -1: no descriptor */
 void bq_bell_ring(int bell);

@@ -11,6 +11,8 @@
 #include "adapters/transport_mpi.h"
 
 #include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,12 +21,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "adapters/clock.h"
 #include "base/heap.h"
 
-#define TAG 7
 #define NAP_LEAST 20000   /* ns */
 #define NAP_MOST 1000000  /* ns, while a message may come from another machine */
 #define NAP_BELL 50000000 /* ns, when every message rings */
+#define NAP_ENDED 5000000 /* while the last of a rank that is gone may come */
 #define NAP_MOVING 200000 /* ns, while large messages are under way */
 
 /* -- sending ------------------------------------------------------------------------------ */
@@ -41,6 +44,10 @@ static int mpi_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parce
                     struct bq_error *err)
 {
     struct mpi *m = (struct mpi *)t;
+    if (m->peers[to].state != PEER_THERE) {
+        parcel->release(parcel);
+        return 0;
+    }
     if (parcel->size > INT32_MAX) {
         size_t size = parcel->size;
         parcel->release(parcel);
@@ -57,13 +64,15 @@ static int mpi_send(struct bq_transport *t, uint32_t to, struct bq_parcel *parce
         m->sending_room = room;
     }
     struct sending *s = &m->sending[m->n_sending];
-    int code =
-        MPI_Isend(parcel->bytes, (int)parcel->size, MPI_BYTE, (int)to, TAG, m->world, &s->request);
+    int code = WATCHED(
+        m, CALL_SEND,
+        MPI_Isend(parcel->bytes, (int)parcel->size, MPI_BYTE, (int)to, TAG, m->world, &s->request));
     if (code != MPI_SUCCESS) {
         parcel->release(parcel);
         return bq_mpi_fail(err, "cannot send", code);
     }
     s->parcel = parcel;
+    s->to = to;
     m->n_sending++;
     ring(m, to);
     m->nap = 0;
@@ -75,7 +84,8 @@ static int mpi_progress(struct bq_transport *t, struct bq_error *err)
     struct mpi *m = (struct mpi *)t;
     for (int i = m->n_sending; i-- > 0;) {
         int is_done;
-        int code = MPI_Test(&m->sending[i].request, &is_done, MPI_STATUS_IGNORE);
+        int code =
+            WATCHED(m, CALL_TEST, MPI_Test(&m->sending[i].request, &is_done, MPI_STATUS_IGNORE));
         if (code != MPI_SUCCESS)
             return bq_mpi_fail(err, "cannot send", code);
         if (!is_done)
@@ -94,7 +104,8 @@ static int match(struct mpi *m, struct bq_error *err)
     int is_there;
     MPI_Message message;
     MPI_Status status;
-    int code = MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, &is_there, &message, &status);
+    int code = WATCHED(m, CALL_PROBE,
+                       MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, &is_there, &message, &status));
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot receive", code);
     if (!is_there)
@@ -113,11 +124,21 @@ static int match(struct mpi *m, struct bq_error *err)
     }
     r->from = (uint32_t)status.MPI_SOURCE;
     r->size = (size_t)size;
-    code = MPI_Imrecv(r->bytes, size, MPI_BYTE, &message, &r->request);
+    r->is_dropped = false;
+    code = WATCHED(m, CALL_RECEIVE, MPI_Imrecv(r->bytes, size, MPI_BYTE, &message, &r->request));
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot receive", code);
-    m->n_receiving++;
+    if (m->peers[r->from].state == PEER_GONE)
+        bq_mpi_drop_receiving(m, r); /* it was silent too long, and now it speaks */
+    else
+        m->n_receiving++;
     return 1;
+}
+
+static void next_receiving(struct mpi *m)
+{
+    m->first_receiving = (m->first_receiving + 1) % N_RECEIVING;
+    m->n_receiving--;
 }
 
 static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
@@ -125,6 +146,8 @@ static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, siz
 {
     struct mpi *m = (struct mpi *)t;
     int found = 1;
+    while (m->n_receiving && m->receiving[m->first_receiving].is_dropped)
+        next_receiving(m);
     /* Twice: the first look may only move the message into MPI's own queue. */
     for (int look = 0; look < 2 && m->n_receiving < N_RECEIVING; look++) {
         while (m->n_receiving < N_RECEIVING && (found = match(m, err)) > 0)
@@ -138,7 +161,7 @@ static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, siz
         return 0;
     struct receiving *r = &m->receiving[m->first_receiving];
     int is_done;
-    int code = MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE);
+    int code = WATCHED(m, CALL_TEST, MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE));
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot receive", code);
     if (!is_done)
@@ -156,39 +179,143 @@ static void mpi_done_with(struct bq_transport *t)
     if (!m->is_open)
         return;
     m->is_open = false;
-    m->first_receiving = (m->first_receiving + 1) % N_RECEIVING;
-    m->n_receiving--;
+    next_receiving(m);
 }
 
 static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
 {
     struct mpi *m = (struct mpi *)t;
-    uint64_t most = m->n_sending || m->n_receiving ? NAP_MOVING : m->all_ring ? NAP_BELL : NAP_MOST;
-    if (m->all_ring && !m->n_sending && !m->n_receiving)
+    bool is_moving = m->n_sending || m->n_receiving;
+    uint64_t most = is_moving     ? NAP_MOVING
+                    : m->n_ended  ? NAP_ENDED
+                    : m->all_ring ? NAP_BELL
+                                  : NAP_MOST;
+    if (m->all_ring && !is_moving)
         m->nap = NAP_BELL;
     else
         m->nap = m->nap ? 2 * m->nap : NAP_LEAST;
     m->nap = m->nap < most ? m->nap : most;
     uint64_t ns = timeout_ns < m->nap ? timeout_ns : m->nap;
-    struct pollfd fds[2] = {{.fd = m->door, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = m->door, .events = POLLIN},
+                            {.fd = fd, .events = POLLIN},
+                            {.fd = m->ended, .events = POLLIN}};
     struct timespec limit = {.tv_sec = (time_t)(ns / 1000000000u),
                              .tv_nsec = (long)(ns % 1000000000u)};
-    if (ppoll(fds, 2, &limit, NULL) <= 0)
+    if (ppoll(fds, 3, &limit, NULL) <= 0)
         return;
+    if (fds[2].revents)
+        bq_mpi_see_ended(m);
     char rings[64];
     while (m->door >= 0 && fds[0].revents && recv(m->door, rings, sizeof rings, MSG_DONTWAIT) > 0)
         ;
 }
 
+/* -- the watchdog ------------------------------------------------------------------------- */
+
+/* A process has one MPI and leaves once: what its end has to know is the process's own. */
+static _Atomic int due_code = BQ_EXIT_FAILED;
+static bool must_leave;
+
+bool bq_mpi_must_leave(void)
+{
+    return must_leave;
+}
+
+void bq_mpi_is_due(int exit_code)
+{
+    due_code = exit_code;
+}
+
+/* In the watchdog's thread: the other one is inside MPI, and nothing can be done about it. */
+static void late(void *context, unsigned kind)
+{
+    static const char *const names[] = {[CALL_SEND] = "MPI_Isend",
+                                        [CALL_PROBE] = "MPI_Improbe",
+                                        [CALL_RECEIVE] = "MPI_Imrecv",
+                                        [CALL_TEST] = "MPI_Test"};
+    const struct mpi *m = context;
+    unsigned s = m->watchdog.limit[kind] * BQ_WATCHDOG_TICK_MS / 1000;
+    char text[200];
+    int n = 0;
+    if (kind == CALL_END) /* the work is done */
+        _exit(due_code);
+    if (kind == CALL_START)
+        n = snprintf(text, sizeof text,
+                     "banquet: MPI does not start: after %u s some rank is not there (it died on "
+                     "its way, or its machine does not answer)\n",
+                     s);
+    else
+        n = snprintf(text, sizeof text,
+                     "banquet: rank %u stands still in %s since %u s: a rank that it talks to is "
+                     "gone\n",
+                     m->base.rank, names[kind], s);
+    ssize_t written = write(STDERR_FILENO, text, (size_t)n);
+    (void)written;
+    _exit(BQ_EXIT_FAILED);
+}
+
+#define LIMIT_S 10
+#define LIMIT_START_S 60
+
+static int start_watchdog(struct mpi *m, long n_ranks, struct bq_error *err)
+{
+    const unsigned second = 1000 / BQ_WATCHDOG_TICK_MS;
+    if (m->is_watched || n_ranks < 2)
+        return 0;
+    for (unsigned i = 0; i < BQ_WATCHDOG_KINDS; i++)
+        m->watchdog.limit[i] = LIMIT_S * second;
+    /* Hundreds of ranks on a few cores start one after the other. */
+    m->watchdog.limit[CALL_START] = LIMIT_START_S * second + (unsigned)n_ranks * second / 5;
+    m->watchdog.late = late;
+    m->watchdog.context = m;
+    m->is_watched = bq_watchdog_start(&m->watchdog, err) == 0;
+    return m->is_watched ? 0 : -1;
+}
+
 /* -- start and end ------------------------------------------------------------------------ */
+
+#define PARTING_NS 5000000000u /* for the last messages, when somebody is gone */
+#define LAST_NS 30000000u      /* for what MPI says it has sent and holds still, without its end */
+
+/* Where MPI_Finalize is left out, nothing else moves the last bytes on. */
+static void move_on(struct mpi *m)
+{
+    uint64_t begun = bq_now();
+    int is_there;
+    while (bq_now() - begun < LAST_NS) {
+        WATCHED(m, CALL_PROBE,
+                MPI_Iprobe(MPI_ANY_SOURCE, TAG, m->world, &is_there, MPI_STATUS_IGNORE));
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
+/* The last messages go out, but not to who is gone. */
+static void part(struct mpi *m)
+{
+    struct bq_transport *t = &m->base;
+    uint64_t begun = bq_now();
+    while (m->n_sending && mpi_progress(t, NULL) > 0) {
+        bool is_broken = t->is_broken || m->n_gone;
+        if (is_broken && bq_now() - begun > PARTING_NS)
+            return;
+        mpi_wait(t, NAP_MOVING, -1);
+        for (uint32_t i = 0; m->n_ended && i < t->n_ranks; i++) {
+            if (m->peers[i].state == PEER_ENDED)
+                bq_mpi_drop_sends(m, i);
+        }
+    }
+}
 
 static void mpi_destroy(struct bq_transport *t)
 {
     struct mpi *m = (struct mpi *)t;
     mpi_done_with(t);
-    while (m->n_sending && mpi_progress(t, NULL) > 0)
-        mpi_wait(t, NAP_MOVING, -1);
-    for (int i = 0; i < N_RECEIVING; i++)
+    part(m);
+    /* A peer that ended and was not told said good-bye: it may be through with MPI_Finalize. */
+    must_leave = t->is_broken || m->n_gone;
+    if (must_leave)
+        move_on(m);
+    for (int i = 0; i < N_RECEIVING && !must_leave; i++) /* else MPI may still write to them */
         free(m->receiving[i].bytes);
     if (m->door >= 0)
         close(m->door);
@@ -196,10 +323,15 @@ static void mpi_destroy(struct bq_transport *t)
         if (m->bell[i] >= 0)
             close(m->bell[i]);
     }
+    bq_mpi_forget_peers(m);
+    if (!must_leave)
+        WATCHED(m, CALL_END, MPI_Finalize());
+    if (m->is_watched)
+        bq_watchdog_stop(&m->watchdog);
     free(m->sending);
     bq_free(m->bell);
+    bq_free(m->peers);
     bq_free(m);
-    MPI_Finalize();
 }
 
 int bq_mpi_is_launched(void)
@@ -232,27 +364,44 @@ struct bq_transport *bq_transport_mpi(struct bq_error *err)
         .receive = mpi_receive,
         .done_with = mpi_done_with,
         .progress = mpi_progress,
+        .lost = bq_mpi_lost,
+        .abandon = bq_mpi_abandon,
         .wait = mpi_wait,
         .destroy = mpi_destroy,
     };
     struct mpi *m = bq_alloc(1, sizeof *m);
-    int provided;
-    if (!m || MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+    int provided, rank, size;
+    if (!m || start_watchdog(m, bq_mpi_expected_ranks(), err) < 0) {
+        bq_free(m);
+        if (!m)
+            bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+        return NULL;
+    }
+    signal(SIGPIPE, SIG_IGN); /* of a socket whose other side is gone */
+    bq_watchdog_enter(&m->watchdog, CALL_START);
+    if (MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided) != MPI_SUCCESS) {
+        if (m->is_watched)
+            bq_watchdog_stop(&m->watchdog);
         bq_free(m);
         bq_fail(err, BQ_EXIT_FAILED, "MPI does not start");
         return NULL;
     }
     m->world = MPI_COMM_WORLD;
     MPI_Comm_set_errhandler(m->world, MPI_ERRORS_RETURN);
-    int rank, size;
     MPI_Comm_rank(m->world, &rank);
     MPI_Comm_size(m->world, &size);
     m->base = (struct bq_transport){.ops = &ops, .rank = (uint32_t)rank, .n_ranks = (uint32_t)size};
-    m->door = -1;
+    m->door = m->ended = -1;
+    for (int i = 0; i < N_RECEIVING; i++)
+        m->receiving[i].request = MPI_REQUEST_NULL;
+    int rc = -1;
     if (provided < MPI_THREAD_FUNNELED)
         bq_fail(err, BQ_EXIT_FAILED,
                 "this MPI was built without threads (MPI_THREAD_FUNNELED is needed)");
-    else if (bq_mpi_meet(m, err) == 0)
+    else if (start_watchdog(m, size, err) == 0)
+        rc = bq_mpi_meet(m, err);
+    bq_watchdog_leave(&m->watchdog);
+    if (rc == 0)
         return &m->base;
     mpi_destroy(&m->base);
     return NULL;
