@@ -154,6 +154,8 @@ int bq_shards_check(const char *file, bool force, struct bq_error *err);
 const char *bq_shards_folder(const struct bq_shards *shards);
 char *bq_shard_path(const struct bq_shards *shards, uint32_t shard); /* to be given to bq_free */
 int bq_shards_publish(struct bq_shards *shards, struct bq_error *err);
+/* Whoever made that shard is gone, and did not finish it. */
+void bq_shards_lose(struct bq_shards *shards, uint32_t shard);
 void bq_shards_keep(struct bq_shards *shards); /* the dataset that joins them has its name */
 void bq_shards_discard(struct bq_shards *shards);
 

@@ -88,26 +88,44 @@ const char *bq_shards_folder(const struct bq_shards *shards)
     return shards->work;
 }
 
-/* Removes the files that only_shards calls ours, and the folder when it is then empty. */
-static void remove_folder(const char *folder, bool only_shards)
+enum which { ALL, SHARDS, NOT_SHARDS };
+
+/* Removes such files; with the shards, the folder when it is then empty. */
+static void remove_files(const char *folder, enum which which)
 {
     DIR *dir = opendir(folder);
     struct dirent *entry;
     while (dir && (entry = readdir(dir))) {
         size_t digits = strspn(entry->d_name, "0123456789");
         bool is_shard = digits && strcmp(entry->d_name + digits, ".h5") == 0;
-        if (entry->d_name[0] != 0 && (is_shard || !only_shards) &&
+        if ((which == ALL || is_shard == (which == SHARDS)) &&
             strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
     if (dir)
         closedir(dir);
-    rmdir(folder);
+    if (which != NOT_SHARDS)
+        rmdir(folder);
+}
+
+void bq_shards_lose(struct bq_shards *shards, uint32_t shard)
+{
+    char prefix[32];
+    DIR *dir = shards->work ? opendir(shards->work) : NULL;
+    struct dirent *entry;
+    snprintf(prefix, sizeof prefix, ".%u.h5.", shard);
+    while (dir && (entry = readdir(dir))) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
 }
 
 int bq_shards_publish(struct bq_shards *shards, struct bq_error *err)
 {
     struct stat st;
+    remove_files(shards->work, NOT_SHARDS); /* of kitchens that died with it */
     if (chmod(shards->work, 0777 & ~bq_umask()) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", shards->name,
                        strerror(errno));
@@ -136,11 +154,11 @@ void bq_shards_discard(struct bq_shards *shards)
     if (!shards)
         return;
     if (shards->work)
-        remove_folder(shards->work, false);
+        remove_files(shards->work, ALL);
     if (shards->is_published && !shards->is_kept)
-        remove_folder(shards->name, true);
+        remove_files(shards->name, SHARDS);
     if (shards->old && shards->is_kept)
-        remove_folder(shards->old, true); /* what is not ours stays, in a hidden folder */
+        remove_files(shards->old, SHARDS); /* what is not ours stays, in a hidden folder */
     else if (shards->old)
         (void)!rename(shards->old, shards->name); /* as it was */
     bq_free(shards->name);
@@ -192,7 +210,7 @@ void store_remove_shards(const char *file)
 {
     char *folder = joined(file, ".d");
     if (folder)
-        remove_folder(folder, true);
+        remove_files(folder, SHARDS);
     bq_free(folder);
 }
 

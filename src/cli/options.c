@@ -16,7 +16,8 @@ enum {
     KEY_BIND,
     KEY_KITCHENS,
     KEY_FRESH,
-    KEY_CHECKPOINT
+    KEY_CHECKPOINT,
+    KEY_GRACE
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -92,6 +93,7 @@ static const struct argp_option job_options[] = {
 const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
 #define CHECKPOINT_S 10.0
+#define GRACE_S 30.0 /* what Slurm gives between its two signals */
 
 /* Seconds, or off. */
 static double checkpoint_s(const char *text, struct argp_state *state)
@@ -105,6 +107,15 @@ static double checkpoint_s(const char *text, struct argp_state *state)
     return value.r;
 }
 
+static double grace_s(const char *text, struct argp_state *state)
+{
+    static const struct bq_param seconds = {"--grace", BQ_REAL, {0}, 0, 1e9, "s", ""};
+    union bq_value value = {.r = 0};
+    if (bq_param_parse(&seconds, text, &value, NULL) < 0)
+        argp_error(state, "--grace must be a number of seconds, not '%.40s'", text);
+    return value.r;
+}
+
 static error_t parse_exec(int key, char *arg, struct argp_state *state)
 {
     struct bq_exec_options *o = state->input;
@@ -112,12 +123,16 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         o->is_bound = true;
         o->checkpoint_s = CHECKPOINT_S;
+        o->grace_s = GRACE_S;
         break;
     case KEY_FRESH:
         o->is_fresh = true;
         break;
     case KEY_CHECKPOINT:
         o->checkpoint_s = checkpoint_s(arg, state);
+        break;
+    case KEY_GRACE:
+        o->grace_s = grace_s(arg, state);
         break;
     case KEY_JSON:
         o->json = arg;
@@ -156,6 +171,8 @@ static const struct argp_option exec_options[] = {
      "Begin anew: forget what an earlier run of the job, which was stopped, has finished", 2},
     {"checkpoint", KEY_CHECKPOINT, "SECONDS|off", 0,
      "Save so often what is finished, for a run that is stopped or killed (default: 10)", 2},
+    {"grace", KEY_GRACE, "SECONDS", 0,
+     "When it is stopped, wait so long for chunks that are on the cooks (default: 30)", 2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
     {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",

@@ -25,6 +25,8 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
     *co = (struct bq_coordinator){.transport = options->transport,
                                   .hello = options->hello,
                                   .silence_ns = options->silence_ns,
+                                  .grace_ns = options->grace_ns,
+                                  .is_abrupt = options->is_abrupt,
                                   .stop = options->stop,
                                   .is_terminal = options->is_terminal,
                                   .is_quiet = options->is_quiet,
@@ -217,6 +219,7 @@ static void look_at_stop(struct bq_coordinator *co)
     if (!*co->stop || co->is_stopping)
         return;
     co->is_stopping = true;
+    co->stopped_at = bq_now();
     fprintf(stderr, "%sstopping when the chunks on the cooks are done; again to stop at once\n",
             co->has_line && co->is_terminal ? "\n" : "");
     for (struct course *c = co->courses; c; c = c->next)
@@ -256,8 +259,9 @@ static int fail_stopped(const struct bq_coordinator *co, struct bq_error *err)
         n += bq_scheduler_n_done(c->scheduler);
         all += c->recipe->plan.n_chunks;
     }
-    return bq_fail(err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks", (unsigned long long)n,
-                   (unsigned long long)all);
+    return bq_fail(err, BQ_EXIT_STOPPED, "stopped after %llu of %llu chunks%s",
+                   (unsigned long long)n, (unsigned long long)all,
+                   *co->is_abrupt ? ", without those on the cooks" : "");
 }
 
 int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_error *err)
@@ -276,6 +280,10 @@ int bq_coordinator_wait(struct bq_coordinator *co, uint32_t *number, struct bq_e
             return -1;
         if ((finished = done(co)))
             break;
+        if (co->is_stopping && bq_now() - co->stopped_at > co->grace_ns) {
+            *co->is_abrupt = true;
+            break;
+        }
         show_progress(co);
         uint64_t now = bq_now(), wait = wake <= now ? 0 : wake - now;
         bq_transport_wait(co->transport, wait < PATIENCE_NS ? wait : PATIENCE_NS, co->bell);

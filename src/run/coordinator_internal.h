@@ -17,6 +17,8 @@ struct bq_coordinator {
     struct bq_transport *transport;
     struct bq_hello *hello;
     uint64_t silence_ns, looked_at;
+    uint64_t grace_ns, stopped_at;
+    bool *is_abrupt;
     atomic_int *stop;
     bool is_terminal, is_quiet;
     int bell;               /* rung by the larders' threads */

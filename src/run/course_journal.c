@@ -179,8 +179,8 @@ int course_recall(struct course *c)
 
 /* -- keeping ------------------------------------------------------------------------------ */
 
-/* It cannot be written any more: the run goes on without. What it had at the last mark still counts,
- * if the run comes to no better end. */
+/* It cannot be written any more: the run goes on without. What it had at the last mark still
+ * counts, if the run comes to no better end. */
 static void give_up(struct course *c, const struct bq_error *why)
 {
     say(c, "what is finished from now on cannot be kept", why->text);

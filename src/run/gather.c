@@ -178,8 +178,10 @@ int bq_gather_take(struct bq_gather *g, uint32_t kitchen, struct bq_node node,
 void bq_gather_lose(struct bq_gather *g, uint32_t kitchen,
                     void (*lost)(void *context, uint64_t first, uint64_t count), void *context)
 {
-    if (g->shards)
-        bq_shard_map_lose(&g->map, kitchen + 1, lost, context);
+    if (!g->shards)
+        return;
+    bq_shards_lose(g->shards, kitchen + 1);
+    bq_shard_map_lose(&g->map, kitchen + 1, lost, context);
 }
 
 int bq_gather_nothing(struct bq_gather *g, uint64_t chunk, struct bq_error *err)

@@ -27,6 +27,7 @@ struct bq_session {
     struct bq_hello *hello;
     bool is_greeted;
     struct bq_zygote *zygote; /* NULL: none could be had */
+    bool is_abrupt;           /* it was stopped, and kitchens are still at work */
     uint32_t step;
     /* the kitchen in this process */
     bool has_thread;
@@ -196,6 +197,8 @@ static int greet(struct session_run *run, struct bq_error *err)
                                              .hello = s->hello,
                                              .silence_ns = SILENCE_NS,
                                              .stop = &stop_asked,
+                                             .grace_ns = (uint64_t)(run->options->grace_s * 1e9),
+                                             .is_abrupt = &s->is_abrupt,
                                              .is_terminal = run->options->is_terminal,
                                              .is_quiet = run->options->is_quiet};
     run->coordinator = bq_coordinator_create(&options, err);
@@ -429,6 +432,10 @@ void bq_session_destroy(struct bq_session *s)
 {
     if (!s)
         return;
+    if (s->is_abrupt) {
+        fflush(NULL);
+        _exit(BQ_EXIT_STOPPED);
+    }
     if (s->transport && s->hello && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
         bq_bye(s->transport, s->hello, SILENCE_NS, BQ_EXIT_OK);
     if (s->has_thread)

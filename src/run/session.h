@@ -32,6 +32,7 @@ struct bq_session_options {
     bool is_terminal, is_quiet;
     bool is_resumable;   /* goes on from what an earlier run has finished, and saves; then: */
     bool is_fresh;       /* what an earlier run of the job left is not wanted */
+    double grace_s;      /* when it is stopped, chunks on the cooks have so long */
     double checkpoint_s; /* what is finished is saved so often; below 0: never */
     unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */
 };
@@ -45,7 +46,8 @@ int bq_session_run(struct bq_session *session, const struct bq_job *job,
                    int (*done)(void *context, struct bq_report *report, struct bq_error *err),
                    void *context, struct bq_error *err);
 
-/* Ends the kitchens (when coordinator) and the transport. */
+/* Ends the kitchens (when coordinator) and the transport. After a stop whose grace was over, there
+ * is nobody to wait for: ends the process, with BQ_EXIT_STOPPED. */
 void bq_session_destroy(struct bq_session *session);
 
 #endif
