@@ -16,7 +16,8 @@ enum {
     KEY_BIND,
     KEY_KITCHENS,
     KEY_FRESH,
-    KEY_CHECKPOINT
+    KEY_CHECKPOINT,
+    KEY_RESTARTS
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -92,6 +93,8 @@ static const struct argp_option job_options[] = {
 const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
 #define CHECKPOINT_S 10.0
+#define RESTARTS 3
+#define MOST_RESTARTS 1000
 
 /* Seconds, or off. */
 static double checkpoint_s(const char *text, struct argp_state *state)
@@ -108,16 +111,24 @@ static double checkpoint_s(const char *text, struct argp_state *state)
 static error_t parse_exec(int key, char *arg, struct argp_state *state)
 {
     struct bq_exec_options *o = state->input;
+    uint64_t n;
     switch (key) {
     case ARGP_KEY_INIT:
         o->is_bound = true;
         o->checkpoint_s = CHECKPOINT_S;
+        o->n_restarts = RESTARTS;
         break;
     case KEY_FRESH:
         o->is_fresh = true;
         break;
     case KEY_CHECKPOINT:
         o->checkpoint_s = checkpoint_s(arg, state);
+        break;
+    case KEY_RESTARTS:
+        if (bq_text_u64(arg, &n) < 0 || n > MOST_RESTARTS)
+            argp_error(state, "--restarts must be a whole number from 0 to %d, not '%.40s'",
+                       MOST_RESTARTS, arg);
+        o->n_restarts = (uint32_t)n;
         break;
     case KEY_JSON:
         o->json = arg;
@@ -156,6 +167,9 @@ static const struct argp_option exec_options[] = {
      "Begin anew: forget what an earlier run of the job, which was stopped, has finished", 2},
     {"checkpoint", KEY_CHECKPOINT, "SECONDS|off", 0,
      "Save so often what is finished, for a run that is stopped or killed (default: 10)", 2},
+    {"restarts", KEY_RESTARTS, "N", 0,
+     "With -n: start again so often when the run dies; it goes on from what is saved (default: 3)",
+     2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
     {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",
