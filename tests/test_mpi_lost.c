@@ -82,6 +82,8 @@ static int kitchen(struct bq_transport *t, const struct play *play)
             meet_fate(t, play, "killed", number);
             if (t->rank == play->victim && number == play->at && !strcmp(play->what, "stops")) {
                 send_number(t, 0, STOPS);
+                while (bq_transport_progress(t, NULL) > 0)
+                    bq_transport_wait(t, 1000000, -1);
                 raise(SIGSTOP);
             }
             send_number(t, 0, number);

@@ -13,6 +13,7 @@ struct bq_cli {
     struct bq_registry registry;
     bool is_launched; /* one of several processes that an MPI launcher started */
     bool is_silent;   /* not rank 0 of them: says nothing about usage */
+    int status;       /* rank 0 of a launcher of ours: where its exit code goes; or -1 */
     int argc;         /* the whole command line */
     char **argv;
 };
@@ -49,14 +50,20 @@ struct bq_exec_options {
     bool force, is_quiet, is_resumable, is_fresh;
     double checkpoint_s; /* below 0: never */
     double grace_s;      /* for chunks on the cooks when it is stopped */
-    uint32_t max_kitchens, at_once;
+    uint32_t max_kitchens, at_once, n_restarts;
     bool is_bound;
 };
 extern const struct argp bq_exec_argp;
 
-/* Replaces this process by `mpirun -n ..` of the same command without -n; returns only on failure,
- * with an exit code. */
-int bq_launch(uint32_t n_ranks, const struct bq_cli *cli);
+/* Runs `mpirun -n ..` of the same command without -n, again when it dies, n_restarts times at most.
+ * Returns the exit code. */
+int bq_launch(uint32_t n_ranks, uint32_t n_restarts, const struct bq_cli *cli);
+
+/* Tells a launcher of ours that rank 0 began: for cli->status. */
+int bq_status_begin(const struct bq_cli *cli);
+
+/* The exit code is known and all is written; what comes now, like MPI's end, cannot change it. */
+void bq_status_end(const struct bq_cli *cli, int code);
 
 /* Whether what a job and --json (NULL: not given) write may be written: nothing that is read, and
  * a report over nothing that is not one. Better known before hours of work. */

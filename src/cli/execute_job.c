@@ -95,6 +95,7 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
             code = bq_cli_complain(&err);
         bq_job_destroy(job);
     }
+    bq_status_end(cli, code);
     bq_session_destroy(session);
     return code;
 }

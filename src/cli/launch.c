@@ -1,12 +1,12 @@
-/* Starting mpirun with the flags that this program needs. */
-#include <errno.h>
+/* Starting mpirun with the flags that this program needs, and again when the run died. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/heap.h"
-#include "cli/cli.h"
+#include "cli/launch.h"
 
 /* The command line without -n N, in every way that it can be written. */
 static size_t without_n(char **out, int argc, char **argv)
@@ -53,38 +53,104 @@ bool bq_cli_is_nested(uint32_t n_ranks, const struct bq_cli *cli)
     return is;
 }
 
-int bq_launch(uint32_t n_ranks, const struct bq_cli *cli)
+static void print_command(char **argv)
+{
+    fprintf(stderr, "starting:");
+    for (size_t i = 0; argv[i]; i++)
+        print_word(argv[i]);
+    fprintf(stderr, "\n");
+    fflush(stderr);
+}
+
+/* What happened to a run whose rank 0 left no exit code. */
+static void say_died(const struct bq_launched *end)
+{
+    if (end->was_first || (WIFEXITED(end->status) && WEXITSTATUS(end->status) == 0))
+        fprintf(stderr, "banquet: the run died: rank 0 ended before its time (it was killed, it "
+                        "crashed, or memory ran out)\n");
+    else if (WIFSIGNALED(end->status))
+        fprintf(stderr, "banquet: the run died: mpirun was ended by signal %d (%s)\n",
+                WTERMSIG(end->status), strsignal(WTERMSIG(end->status)));
+    else
+        fprintf(stderr, "banquet: the run died: mpirun ended with status %d\n",
+                WEXITSTATUS(end->status));
+}
+
+/* The exit code of a run in which rank 0 did not begin. */
+static int failed_to_start(const struct bq_launched *end)
+{
+    int status = WIFEXITED(end->status) ? WEXITSTATUS(end->status) : BQ_EXIT_FAILED;
+    if (status == 0)
+        fprintf(stderr, "banquet: it is not known how the run ended: rank 0 has another TMPDIR, or "
+                        "runs on another machine; start mpirun yourself, without -n\n");
+    else
+        fprintf(stderr, "banquet: mpirun could not start the ranks\n");
+    return BQ_EXIT_FAILED;
+}
+
+/* Runs it, again when it died. The same command goes on from what was saved. */
+static int run_often(char **argv, uint32_t n_restarts)
+{
+    struct bq_error err = {0};
+    struct bq_launched end;
+    for (uint32_t n = 0;; n++) {
+        if (bq_launch_run(argv, &end, &err) < 0)
+            return bq_cli_complain(&err);
+        if (end.has_code)
+            return end.code;
+        if (end.stop)
+            return end.is_forced ? 128 + end.stop : BQ_EXIT_STOPPED;
+        if (!end.has_begun)
+            return failed_to_start(&end);
+        say_died(&end);
+        if (n == n_restarts)
+            return BQ_EXIT_FAILED;
+        fprintf(stderr, "starting again (%u of %u): what was saved is kept\n", n + 1, n_restarts);
+    }
+}
+
+int bq_launch(uint32_t n_ranks, uint32_t n_restarts, const struct bq_cli *cli)
 {
     static char program[4096];
     char ranks[16];
     /* Every cook wants a core of its own, and which is our business: no binding by mpirun.
-     * More ranks than cores is fine, because nobody here waits on a core. */
-    const char *flags[] = {"mpirun", "-n", ranks, "--bind-to", "none", "--oversubscribe"};
-    char **argv = bq_alloc((size_t)cli->argc + 16, sizeof *argv);
+     * More ranks than cores is fine, because nobody here waits on a core. The rest: who is left
+     * when a rank dies goes on, and leaves without waiting for it. */
+    const char *flags[] = {"mpirun",
+                           "-n",
+                           ranks,
+                           "--bind-to",
+                           "none",
+                           "--oversubscribe",
+                           "--enable-recovery",
+                           "--mca",
+                           "async_mpi_finalize",
+                           "1",
+                           "--mca",
+                           "orte_abort_on_non_zero_status",
+                           "0"};
+    const size_t n_flags = sizeof flags / sizeof *flags;
+    char **argv = bq_alloc((size_t)cli->argc + n_flags + 4, sizeof *argv);
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (!argv || len <= 0)
+    if (!argv || len <= 0) {
+        bq_free(argv);
         return BQ_EXIT_FAILED;
+    }
     program[len] = 0;
     snprintf(ranks, sizeof ranks, "%u", n_ranks);
     size_t n = 0;
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
+    for (size_t i = 0; i < n_flags; i++)
         argv[n++] = (char *)flags[i];
     if (geteuid() == 0)
         argv[n++] = "--allow-run-as-root";
     argv[n++] = program;
     n += without_n(argv + n, cli->argc, cli->argv);
     argv[n] = NULL;
-    fprintf(stderr, "starting:");
-    for (size_t i = 0; i < n; i++)
-        print_word(argv[i]);
-    fprintf(stderr, "\n");
-    fflush(stderr);
+    print_command(argv);
     /* Inside mpirun every rank believes that it has a terminal; only we know. */
     if (isatty(STDERR_FILENO))
         setenv("BANQUET_TERMINAL", "1", 1);
-    execvp(argv[0], argv);
-    fprintf(stderr, "banquet: cannot start mpirun: %s; install Open MPI (Debian: openmpi-bin)\n",
-            strerror(errno));
+    int code = run_often(argv, n_restarts);
     bq_free(argv);
-    return BQ_EXIT_FAILED;
+    return code;
 }

@@ -17,7 +17,8 @@ enum {
     KEY_KITCHENS,
     KEY_FRESH,
     KEY_CHECKPOINT,
-    KEY_GRACE
+    KEY_GRACE,
+    KEY_RESTARTS,
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -94,6 +95,8 @@ const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
 #define CHECKPOINT_S 10.0
 #define GRACE_S 30.0 /* what Slurm gives between its two signals */
+#define RESTARTS 3
+#define MOST_RESTARTS 1000
 
 /* Seconds, or off. */
 static double checkpoint_s(const char *text, struct argp_state *state)
@@ -119,11 +122,13 @@ static double grace_s(const char *text, struct argp_state *state)
 static error_t parse_exec(int key, char *arg, struct argp_state *state)
 {
     struct bq_exec_options *o = state->input;
+    uint64_t n;
     switch (key) {
     case ARGP_KEY_INIT:
         o->is_bound = true;
         o->checkpoint_s = CHECKPOINT_S;
         o->grace_s = GRACE_S;
+        o->n_restarts = RESTARTS;
         break;
     case KEY_FRESH:
         o->is_fresh = true;
@@ -133,6 +138,12 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
         break;
     case KEY_GRACE:
         o->grace_s = grace_s(arg, state);
+        break;
+    case KEY_RESTARTS:
+        if (bq_text_u64(arg, &n) < 0 || n > MOST_RESTARTS)
+            argp_error(state, "--restarts must be a whole number from 0 to %d, not '%.40s'",
+                       MOST_RESTARTS, arg);
+        o->n_restarts = (uint32_t)n;
         break;
     case KEY_JSON:
         o->json = arg;
@@ -173,6 +184,9 @@ static const struct argp_option exec_options[] = {
      "Save so often what is finished, for a run that is stopped or killed (default: 10)", 2},
     {"grace", KEY_GRACE, "SECONDS", 0,
      "When it is stopped, wait so long for chunks that are on the cooks (default: 30)", 2},
+    {"restarts", KEY_RESTARTS, "N", 0,
+     "With -n: start again so often when the run dies; it goes on from what is saved (default: 3)",
+     2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
     {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",

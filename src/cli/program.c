@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "adapters/transport.h"
 #include "base/heap.h"
@@ -106,6 +107,7 @@ int bq_program(int argc, char **argv, const struct bq_kernel *const *kernels, si
                          .is_silent = is_other_rank(),
                          .argc = argc,
                          .argv = argv};
+    cli.status = bq_status_begin(&cli);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write, with a message */
     if (argc < 2) {
         if (!cli.is_silent)
@@ -136,6 +138,9 @@ int bq_program(int argc, char **argv, const struct bq_kernel *const *kernels, si
         memcpy(copy, argv, (size_t)argc * sizeof *copy);
         code = dispatch(argc, copy, &cli);
     }
+    bq_status_end(&cli, code); /* if it was not said */
+    if (bq_mpi_must_leave())
+        _exit(code);
     bq_free(copy);
     bq_free(all);
     return code;
