@@ -14,7 +14,7 @@
 
 struct bq_frames {
     int fd;
-    bool is_over;                  /* no more can be read or written */
+    bool is_over;                  /* no more can be read */
     struct bq_parcel *head, *tail; /* to be written */
     size_t written;                /* of the head, its size included */
     int n_left;
@@ -106,7 +106,7 @@ static void advance(struct bq_frames *f, size_t n)
 
 int bq_frames_write(struct bq_frames *f)
 {
-    while (f->head && !f->is_over) {
+    while (f->head) {
         struct iovec piece[64];
         uint32_t sizes[32];
         struct msghdr message = {.msg_iov = piece};
