@@ -48,6 +48,7 @@ struct bq_exec_options {
     const char *json;
     bool force, is_quiet, is_resumable, is_fresh;
     double checkpoint_s; /* below 0: never */
+    double silence_s;
     uint32_t max_kitchens, at_once;
     bool is_bound;
 };

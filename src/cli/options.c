@@ -16,7 +16,8 @@ enum {
     KEY_BIND,
     KEY_KITCHENS,
     KEY_FRESH,
-    KEY_CHECKPOINT
+    KEY_CHECKPOINT,
+    KEY_SILENCE
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -92,6 +93,7 @@ static const struct argp_option job_options[] = {
 const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 
 #define CHECKPOINT_S 10.0
+#define SILENCE_S 20.0
 
 /* Seconds, or off. */
 static double checkpoint_s(const char *text, struct argp_state *state)
@@ -105,6 +107,15 @@ static double checkpoint_s(const char *text, struct argp_state *state)
     return value.r;
 }
 
+static double silence_s(const char *text, struct argp_state *state)
+{
+    static const struct bq_param seconds = {"--silence", BQ_REAL, {0}, 0.1, 1e8, "s", ""};
+    union bq_value value = {.r = 0};
+    if (bq_param_parse(&seconds, text, &value, NULL) < 0)
+        argp_error(state, "--silence must be a number of seconds, at least 0.1, not '%.40s'", text);
+    return value.r;
+}
+
 static error_t parse_exec(int key, char *arg, struct argp_state *state)
 {
     struct bq_exec_options *o = state->input;
@@ -112,12 +123,16 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_INIT:
         o->is_bound = true;
         o->checkpoint_s = CHECKPOINT_S;
+        o->silence_s = SILENCE_S;
         break;
     case KEY_FRESH:
         o->is_fresh = true;
         break;
     case KEY_CHECKPOINT:
         o->checkpoint_s = checkpoint_s(arg, state);
+        break;
+    case KEY_SILENCE:
+        o->silence_s = silence_s(arg, state);
         break;
     case KEY_JSON:
         o->json = arg;
@@ -156,6 +171,10 @@ static const struct argp_option exec_options[] = {
      "Begin anew: forget what an earlier run of the job, which was stopped, has finished", 2},
     {"checkpoint", KEY_CHECKPOINT, "SECONDS|off", 0,
      "Save so often what is finished, for a run that is stopped or killed (default: 10)", 2},
+    {"silence", KEY_SILENCE, "SECONDS", 0,
+     "Take a rank, or its cooks' process, of which nothing was heard for so long for dead "
+     "(default: 20)",
+     2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},
     {"json", KEY_JSON, "FILE", 0, "Write every number of the report as JSON; - is standard output",
