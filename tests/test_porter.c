@@ -144,7 +144,7 @@ static void begin(enum mode mode, uint64_t at, uint64_t silence_ns)
     orders->at = at;
     n_seen = sum = n_lost = 0;
     leave_asked = 0;
-    zygote = bq_zygote_create(bq_porter_child, (void *)(uintptr_t)&registry, NULL);
+    zygote = bq_porter_zygote(&registry, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(zygote);
     CU_ASSERT_EQUAL_FATAL(bq_transport_local(end, NULL), 0);
     CU_ASSERT_EQUAL_FATAL(pthread_create(&thread, NULL, run_porter, NULL), 0);

@@ -19,6 +19,13 @@ struct setup {
     int code;
 };
 
+static int n_prepared; /* in the zygote */
+
+static void prepare(void *context)
+{
+    n_prepared += strcmp(context, "context") == 0;
+}
+
 static int child(void *context, const int fds[2], const void *bytes)
 {
     struct setup setup;
@@ -39,7 +46,8 @@ static int child(void *context, const int fds[2], const void *bytes)
         for (;;)
             pause();
     case ANSWER:
-        return strcmp(context, "context") == 0 && write(fds[0], "!", 1) == 1 ? 0 : 1;
+        return strcmp(context, "context") == 0 && n_prepared == 1 && write(fds[0], "!", 1) == 1 ? 0
+                                                                                                : 1;
     }
     return setup.code;
 }
@@ -50,8 +58,9 @@ static int ends[2];
 static void begin(void)
 {
     static char context[] = "context";
+    const struct bq_zygote_work work = {prepare, child, context};
     CU_ASSERT_EQUAL_FATAL(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    zygote = bq_zygote_create(child, context, NULL);
+    zygote = bq_zygote_create(&work, NULL);
     CU_ASSERT_PTR_NOT_NULL_FATAL(zygote);
 }
 
@@ -122,6 +131,8 @@ static void a_child_has_the_context_and_both_descriptors(void)
     int status;
     char byte = 0;
     begin();
+    start(LEAVE_WITH, 0);
+    CU_ASSERT_EQUAL(await_end(&status), 1);
     start(ANSWER, 0);
     CU_ASSERT_EQUAL(await_end(&status), 1);
     CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);

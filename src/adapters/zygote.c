@@ -18,8 +18,8 @@
 struct bq_zygote {
     int fd;
     pid_t pid;
-    int (*child)(void *context, const int fds[2], const void *setup);
-    void *context;
+    struct bq_zygote_work work;
+    bool is_prepared;
 };
 
 enum order { START = 1, KILL, ENDED };
@@ -53,7 +53,7 @@ static void be_child(const struct bq_zygote *z, const struct order_message *m, c
     if (getppid() != parent)
         _exit(1);
     offer_for_sacrifice();
-    int code = z->child(z->context, fds, m->setup);
+    int code = z->work.child(z->work.context, fds, m->setup);
     fflush(NULL);
     _exit(code);
 }
@@ -91,12 +91,15 @@ static void say_ended(int fd, int status)
     (void)n; /* then the program has ended */
 }
 
-static void obey(const struct bq_zygote *z, const struct order_message *m, int fds[2], pid_t *child)
+static void obey(struct bq_zygote *z, const struct order_message *m, int fds[2], pid_t *child)
 {
     if (m->order == KILL && *child > 0)
         kill(*child, SIGKILL);
     if (m->order == START && *child <= 0 && fds[0] >= 0) {
         pid_t parent = getpid();
+        if (!z->is_prepared && z->work.prepare)
+            z->work.prepare(z->work.context);
+        z->is_prepared = true;
         *child = fork();
         if (*child == 0) {
             close(z->fd);
@@ -157,8 +160,7 @@ static void be_zygote(struct bq_zygote *z)
 
 /* -- the program -------------------------------------------------------------------------- */
 
-struct bq_zygote *bq_zygote_create(int (*child)(void *context, const int fds[2], const void *setup),
-                                   void *context, struct bq_error *err)
+struct bq_zygote *bq_zygote_create(const struct bq_zygote_work *work, struct bq_error *err)
 {
     struct bq_zygote *z = bq_alloc(1, sizeof *z);
     int ends[2];
@@ -167,7 +169,7 @@ struct bq_zygote *bq_zygote_create(int (*child)(void *context, const int fds[2],
         bq_fail(err, BQ_EXIT_FAILED, "no file descriptor or memory is left (ulimit -n)");
         return NULL;
     }
-    *z = (struct bq_zygote){.fd = ends[1], .child = child, .context = context};
+    *z = (struct bq_zygote){.fd = ends[1], .work = *work};
     fflush(NULL);
     z->pid = fork();
     if (z->pid == 0) {

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/frames.h"
 #include "adapters/memory.h"
@@ -58,7 +59,7 @@ struct porter {
 
 /* -- the child ---------------------------------------------------------------------------- */
 
-int bq_porter_child(void *registry, const int fds[2], const void *bytes)
+static int be_kitchen(void *registry, const int fds[2], const void *bytes)
 {
     struct setup setup;
     struct bq_error err = {0};
@@ -73,6 +74,23 @@ int bq_porter_child(void *registry, const int fds[2], const void *bytes)
     int rc = bq_kitchen(t, registry, setup.silence_ns, NULL, &err);
     bq_transport_destroy(t);
     return rc < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
+}
+
+/* Each kitchen has to know its cores. */
+static void look_at_machine(void *registry)
+{
+    struct bq_place_on_machine place;
+    (void)registry;
+    bq_affinity_cores_only();
+    bq_affinity_find(&place, 0, 1, NULL);
+}
+
+struct bq_zygote *bq_porter_zygote(const struct bq_registry *registry, struct bq_error *err)
+{
+    return bq_zygote_create(&(struct bq_zygote_work){.prepare = look_at_machine,
+                                                     .child = be_kitchen,
+                                                     .context = (void *)(uintptr_t)registry},
+                            err);
 }
 
 /* -- messages of its own ------------------------------------------------------------------ */

@@ -115,7 +115,7 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
     s->registry = registry;
     s->silence_ns = SILENCE_NS;
     struct bq_error why = {0};
-    s->zygote = bq_zygote_create(bq_porter_child, (void *)(uintptr_t)registry, &why);
+    s->zygote = bq_porter_zygote(registry, &why);
     if (bq_mpi_is_launched()) {
         s->mpi = bq_transport_mpi(err);
         if (!s->mpi)
