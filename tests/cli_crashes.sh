@@ -3,6 +3,9 @@
 # hangs and no process is left.
 . "$(dirname "$0")/cli.bash"
 export XDG_CACHE_HOME=$folder/cache
+# A sanitizer's own handlers would report each crash, which takes seconds.
+no_reports=handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}$no_reports TSAN_OPTIONS=${TSAN_OPTIONS:+$TSAN_OPTIONS:}$no_reports
 seed=${SEED:-$RANDOM}
 echo "seed $seed"
 python=/usr/bin/python3

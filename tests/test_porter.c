@@ -13,6 +13,7 @@
 #include "base/heap.h"
 #include "core/wire.h"
 #include "cunit.h"
+#include "no_reports.h"
 
 #define N_CHUNKS 64
 #define SILENCE_NS UINT64_C(20000000000)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cunit.h"
+#include "no_reports.h"
 
 static struct bq_vitals *vitals;
 static struct bq_at at;

@@ -13,7 +13,7 @@
 
 #include "cunit.h"
 
-enum what { LEAVE_WITH, BE_KILLED, WAIT_FOR_EVER, KILL_ZYGOTE, ANSWER };
+enum what { LEAVE_WITH, LEAVE_ORPHAN, BE_KILLED, WAIT_FOR_EVER, KILL_ZYGOTE, ANSWER };
 struct setup {
     enum what what;
     int code;
@@ -36,6 +36,12 @@ static int child(void *context, const int fds[2], const void *bytes)
     switch (setup.what) {
     case LEAVE_WITH:
         break;
+    case LEAVE_ORPHAN:
+        pid = fork();
+        if (pid == 0)
+            for (;;)
+                pause();
+        return write(fds[1], &pid, sizeof pid) == sizeof pid ? 0 : 1;
     case BE_KILLED:
         kill(pid, SIGKILL);
         break;
@@ -228,7 +234,24 @@ static void two_hundred_children_leave_no_descriptor(void)
     finish();
 }
 
+static void what_a_child_has_started_ends_with_it(void)
+{
+    int status;
+    pid_t orphan = -1;
+    begin();
+    start(LEAVE_ORPHAN, 0);
+    CU_ASSERT_EQUAL(await_end(&status), 1);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    CU_ASSERT_EQUAL(read(ends[0], &orphan, sizeof orphan), sizeof orphan);
+    await_death(orphan);
+    start(LEAVE_WITH, 3); /* and another is as ever */
+    CU_ASSERT_EQUAL(await_end(&status), 1);
+    CU_ASSERT(WIFEXITED(status) && WEXITSTATUS(status) == 3);
+    finish();
+}
+
 static const struct test tests[] = {
+    {"what a child has started ends with it", what_a_child_has_started_ends_with_it},
     {"how a child ended is told", how_a_child_ended_is_told},
     {"a child has the context and both descriptors", a_child_has_the_context_and_both_descriptors},
     {"a child is killed when asked", a_child_is_killed_when_asked},

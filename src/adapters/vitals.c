@@ -140,6 +140,11 @@ enum bq_blame bq_vitals_verdict(struct bq_vitals *v, int status, struct bq_at *a
     return n == 1 ? BQ_BLAME_CHUNK : BQ_BLAME_NOBODY;
 }
 
+bool bq_vitals_is_dying(const struct bq_vitals *v)
+{
+    return atomic_load(&v->page->last.is_said) == 2;
+}
+
 uint64_t bq_vitals_overdue(struct bq_vitals *v, uint64_t now, struct bq_at *at)
 {
     for (uint32_t i = 0; i < n_entries(v); i++) {

@@ -46,6 +46,9 @@ enum bq_blame {
 enum bq_blame bq_vitals_verdict(struct bq_vitals *vitals, int status, struct bq_at *at, char *why,
                                 size_t size);
 
+/* Whether it has said its last words, and only has to end, which may take long (a core dump). */
+bool bq_vitals_is_dying(const struct bq_vitals *vitals);
+
 /* Whether some thread has been in one call of a kernel for longer than its deadline, by the clock
  * of the one who looks, who looks often: then that deadline, ns, and the chunk, *at. Else 0. */
 uint64_t bq_vitals_overdue(struct bq_vitals *vitals, uint64_t now, struct bq_at *at);

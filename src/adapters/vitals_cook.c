@@ -142,8 +142,10 @@ static void on_death(int number, siginfo_t *info, void *context)
 static void on_exit_called(int status, void *context)
 {
     (void)context;
-    if (getpid() != own_pid)
+    if (getpid() != own_pid && !own)
         return;
+    if (getpid() != own_pid) /* forked by the kernel: what libraries hold is not its own */
+        _exit(status);
     if (own)
         say(BQ_BY_EXIT, BQ_NOWHERE);
     else if (!say_alone(BQ_BY_EXIT))

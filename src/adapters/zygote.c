@@ -84,6 +84,33 @@ static bool receive_order(int fd, struct order_message *m, int fds[2])
     return n > 0;
 }
 
+/* What ended children have left behind comes to the zygote (PR_SET_CHILD_SUBREAPER); where the
+ * system does not tell, it stays. */
+static void kill_orphans(void)
+{
+    char list[4096];
+    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, list, sizeof list - 1);
+    if (fd >= 0)
+        close(fd);
+    list[n > 0 ? n : 0] = 0;
+    char *rest = list;
+    for (long pid; (pid = strtol(rest, &rest, 10)) > 0;)
+        kill((pid_t)pid, SIGKILL);
+}
+
+/* Whether the child has ended; orphans are buried. */
+static bool reap(pid_t child, int *status)
+{
+    int is;
+    bool has_ended = false;
+    for (pid_t pid; (pid = waitpid(-1, &is, WNOHANG)) > 0;) {
+        has_ended |= pid == child;
+        *status = pid == child ? is : *status;
+    }
+    return has_ended;
+}
+
 static void say_ended(int fd, int status)
 {
     struct order_message m = {.order = ENDED, .status = status};
@@ -130,19 +157,21 @@ static void be_zygote(struct bq_zygote *z)
     sigaddset(&ends, SIGCHLD);
     ignore_stops();
     signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     int end = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
     struct pollfd fds[2] = {{.fd = z->fd, .events = POLLIN}, {.fd = end, .events = POLLIN}};
     for (;;) {
         struct signalfd_siginfo info;
         struct order_message m;
-        int passed[2], status;
+        int passed[2], status = 0;
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
         while (read(end, &info, sizeof info) > 0)
             ;
-        if (child > 0 && waitpid(child, &status, WNOHANG) == child) {
+        if (reap(child, &status)) {
             child = -1;
+            kill_orphans();
             say_ended(z->fd, status);
         }
         if (!fds[0].revents)
@@ -154,6 +183,7 @@ static void be_zygote(struct bq_zygote *z)
     if (child > 0) {
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+        kill_orphans();
     }
     _exit(0);
 }

@@ -5,7 +5,7 @@
  *     program --fork at its start--> zygote --fork when asked--> child, one at a time
  *
  * When the program ends, however it ends, the zygote kills the child and leaves; when the zygote
- * ends, the system kills the child. One thread.
+ * ends, the system kills the child. What the child has started itself ends with it. One thread.
  */
 #ifndef BQ_ADAPTERS_ZYGOTE_H
 #define BQ_ADAPTERS_ZYGOTE_H

@@ -165,7 +165,7 @@ static void find_cause(struct porter *p, int status, struct bq_message *lost)
 {
     struct bq_at at = p->killed_for;
     enum bq_blame blame = p->has_culprit ? BQ_BLAME_CHUNK : BQ_BLAME_NOBODY;
-    if (p->killed_why[0])
+    if (p->killed_why[0] && !bq_vitals_is_dying(p->vitals))
         snprintf(lost->text, sizeof lost->text, "%s", p->killed_why);
     else
         blame = bq_vitals_verdict(p->vitals, status, &at, lost->text, sizeof lost->text);
@@ -310,13 +310,14 @@ static void look(struct porter *p, bool is_deaf)
     p->clock += slept < 2 * p->patience_ns ? slept : 2 * p->patience_ns;
     if (!p->frames || p->killed_why[0])
         return;
-    uint64_t limit_ns = bq_vitals_overdue(p->vitals, p->clock, &at);
+    bool is_dying = bq_vitals_is_dying(p->vitals);
+    uint64_t limit_ns = is_dying ? 0 : bq_vitals_overdue(p->vitals, p->clock, &at);
     uint64_t silent_ns = p->clock - p->heard_at;
     if (limit_ns) {
         snprintf(why, sizeof why, "the kernel took longer than its deadline of %g s",
                  (double)limit_ns / 1e9);
         kill_for(p, why, &at);
-    } else if (is_deaf && silent_ns > DEAF_NS) {
+    } else if (is_deaf && !is_dying && silent_ns > DEAF_NS) {
         kill_for(p, "the kernel closed the connection of its process, so that was killed", NULL);
     } else if (silent_ns > p->silence_ns / 2 && !p->is_out) {
         kill_for(p, "nothing was heard of the kernel's process, so it was killed", NULL);
