@@ -42,7 +42,7 @@ static void *run_kitchen(void *arg)
 {
     (void)arg;
     struct bq_error err = {0};
-    kitchen_rc = bq_kitchen(end[1], &registry, NULL, &err);
+    kitchen_rc = bq_kitchen(end[1], &registry, 20000000000u, NULL, &err);
     return NULL;
 }
 
@@ -189,7 +189,7 @@ static void leases_outside_reason_and_noise_do_no_harm(void)
         size_t n = (size_t)rand_r(&seed) % sizeof noise;
         for (size_t j = 0; j < n; j++)
             noise[j] = (unsigned char)rand_r(&seed);
-        if (n > 0 && noise[0] >= BQ_HELLO && noise[0] <= BQ_BYE)
+        if (n > 0 && ((noise[0] >= BQ_HELLO && noise[0] <= BQ_BYE) || noise[0] == BQ_LEAVING))
             noise[0] = 0;
         bq_transport_send_copy(end[0], 1, noise, n, NULL);
     }

@@ -1,6 +1,7 @@
 /* The report: the two headline numbers, percentages, what bounds a run, and the whole text. */
 #include "core/report.h"
 
+#include "base/heap.h"
 #include "core/lines.h"
 #include "core/report_table.h"
 #include "core/report_text.h"
@@ -331,6 +332,40 @@ static void the_axis_has_the_unit_that_suits_the_run(void)
     }
 }
 
+static void lose(uint32_t kitchen, uint32_t n, bool is_gone, bool has_cooks)
+{
+    struct bq_kitchen_report *k = &report.kitchens[kitchen];
+    k->n_lost = n;
+    k->is_gone = is_gone;
+    if (has_cooks)
+        return;
+    bq_free(k->cooks);
+    k->cooks = NULL;
+    k->n_cooks = 0;
+}
+
+static void a_kitchen_that_was_lost_has_no_cooks_and_is_named(void)
+{
+    make_report(&report, 3, 1, 100 * MS);
+    spend(&report, 0, 0, BQ_COOKING, 0, 30);
+    lose(0, 3, false, true);
+    lose(1, 1, false, false);
+    lose(2, 1, true, false);
+    const char *text = text_of(&report);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nkitchen 1 lost its cooks 3 times\n"));
+    CU_ASSERT_PTR_NOT_NULL(
+        strstr(text, "\nkitchen 2 lost its cooks once, the last time at the end\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, "\nkitchen 3 was lost; others did its work\n"));
+    CU_ASSERT_PTR_NOT_NULL(strstr(text, " lost        -"));
+    char verdict[256];
+    bq_report_verdict(&report, verdict, sizeof verdict);
+    CHECK_TEXT(verdict, "mostly idle (70 %): cooks were lost, and the others or new ones went on");
+    CU_ASSERT_PTR_NULL(strstr(text, "nan"));
+    lose(0, 3, false, false);
+    CU_ASSERT_PTR_NOT_NULL(strstr(text_of(&report), "not known: cooks were lost"));
+    bq_report_free(&report);
+}
+
 static void a_strange_name_cannot_upset_the_terminal(void)
 {
     make_report(&report, 1, 1, 10 * MS);
@@ -381,6 +416,8 @@ static const struct test tests[] = {
      any_number_of_kitchens_fits_80_columns_and_a_few_screens},
     {"the slowest kitchens are shown in order", the_slowest_kitchens_are_shown_in_order},
     {"the axis has the unit that suits the run", the_axis_has_the_unit_that_suits_the_run},
+    {"a kitchen that was lost has no cooks, and is named",
+     a_kitchen_that_was_lost_has_no_cooks_and_is_named},
     {"a strange name cannot upset the terminal", a_strange_name_cannot_upset_the_terminal},
     {"lines are broken at blanks and count UTF-8 as one column",
      lines_are_broken_at_blanks_and_count_utf_8_as_one_column},

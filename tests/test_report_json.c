@@ -88,11 +88,27 @@ static void it_parses_and_every_key_is_there(void)
         "n_discarded", "bytes_in",   "bytes_out",     "concurrency", "parallelism", "bin_s",
         "n_cores",     "n_machines", "clock_error_s", "verdict",     "digest",      "results",
         "n_given_up",  "given_up",   "coordinator",   "kitchens",    NULL};
-    static const char *const kitchen[] = {
-        "rank",   "host",        "pid",      "cooks",     "cores",           "chunks",
-        "leases", "requests",    "bytes_in", "bytes_out", "request_wait_us", "open_max",
-        "memory", "memory_peak", "served",   "writes",    "warning",         "cook",
-        NULL};
+    static const char *const kitchen[] = {"rank",
+                                          "host",
+                                          "pid",
+                                          "cooks",
+                                          "cores",
+                                          "chunks",
+                                          "leases",
+                                          "requests",
+                                          "bytes_in",
+                                          "bytes_out",
+                                          "request_wait_us",
+                                          "open_max",
+                                          "memory",
+                                          "memory_peak",
+                                          "served",
+                                          "writes",
+                                          "lost",
+                                          "gone",
+                                          "warning",
+                                          "cook",
+                                          NULL};
     static const char *const cook[] = {"core", "chunks", "seconds", "overlapping_seconds",
                                        "bins", NULL};
     static const char *const seconds[] = {"cooking", "ready", "waiting", "lock",

@@ -1,6 +1,7 @@
 #include "adapters/affinity.h"
 
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -72,10 +73,17 @@ static void share_out(struct bq_place_on_machine *place, const int *core, unsign
     memcpy(place->share, core + from, place->n_share * sizeof *core);
 }
 
-int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
-                     unsigned machine_ranks, struct bq_error *err)
+/* The machine's hardware threads do not change, and looking for them takes milliseconds: so the
+ * first look counts, also for processes that are forked after it. */
+static struct {
+    pthread_mutex_t lock; /* guards the rest */
+    bool is_known;
+    unsigned n_machine, n_allowed;
+    int core[BQ_MAX_CORES]; /* allowed ones */
+} machine = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static int look(struct bq_error *err)
 {
-    *place = (struct bq_place_on_machine){0};
     hwloc_topology_t topology;
     if (hwloc_topology_init(&topology) < 0)
         return bq_fail(err, BQ_EXIT_FAILED, "cannot see this machine's cores (hwloc)");
@@ -89,20 +97,35 @@ int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
         bq_fail(err, BQ_EXIT_FAILED, "cannot see this machine's cores (hwloc)");
         goto out;
     }
-    int core[BQ_MAX_CORES];
     int n = hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU);
-    place->n_machine = n > 0 ? (unsigned)n : 1;
-    for (int i = 0; i < n && place->n_allowed < BQ_MAX_CORES; i++) {
+    machine.n_machine = n > 0 ? (unsigned)n : 1;
+    machine.n_allowed = 0;
+    for (int i = 0; i < n && machine.n_allowed < BQ_MAX_CORES; i++) {
         hwloc_obj_t pu = hwloc_get_obj_by_type(topology, HWLOC_OBJ_PU, (unsigned)i);
         if (hwloc_bitmap_isset(allowed, pu->os_index))
-            core[place->n_allowed++] = (int)pu->os_index;
+            machine.core[machine.n_allowed++] = (int)pu->os_index;
     }
-    if (place->n_allowed == 0)
-        core[place->n_allowed++] = 0;
-    share_out(place, core, machine_rank, machine_ranks);
+    if (machine.n_allowed == 0)
+        machine.core[machine.n_allowed++] = 0;
+    machine.is_known = true;
     rc = 0;
 out:
     hwloc_bitmap_free(allowed);
     hwloc_topology_destroy(topology);
     return rc;
+}
+
+int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
+                     unsigned machine_ranks, struct bq_error *err)
+{
+    *place = (struct bq_place_on_machine){0};
+    pthread_mutex_lock(&machine.lock);
+    int rc = machine.is_known ? 0 : look(err);
+    pthread_mutex_unlock(&machine.lock);
+    if (rc < 0)
+        return -1;
+    place->n_machine = machine.n_machine;
+    place->n_allowed = machine.n_allowed;
+    share_out(place, machine.core, machine_rank, machine_ranks);
+    return 0;
 }

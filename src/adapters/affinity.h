@@ -20,7 +20,8 @@ struct bq_place_on_machine {
 };
 
 /* The cores that this process may use, dealt in equal runs to the machine_ranks kitchens that may
- * use the same ones; this is number machine_rank of them. */
+ * use the same ones; this is number machine_rank of them. What the first call in a process sees
+ * holds for the others, and for those that it forks. */
 int bq_affinity_find(struct bq_place_on_machine *place, unsigned machine_rank,
                      unsigned machine_ranks, struct bq_error *err);
 

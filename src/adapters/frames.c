@@ -11,10 +11,11 @@
 
 #define ROOM 65536u    /* small messages are read many at a time */
 #define MOST INT32_MAX /* bytes of a message */
+#define MOST_PIECES 64 /* of one call */
 
 struct bq_frames {
     int fd;
-    bool is_over;                  /* no more can be read or written */
+    bool is_over;                  /* no more can be read */
     struct bq_parcel *head, *tail; /* to be written */
     size_t written;                /* of the head, its size included */
     int n_left;
@@ -106,11 +107,11 @@ static void advance(struct bq_frames *f, size_t n)
 
 int bq_frames_write(struct bq_frames *f)
 {
-    while (f->head && !f->is_over) {
-        struct iovec piece[64];
-        uint32_t sizes[32];
+    while (f->head) {
+        struct iovec piece[MOST_PIECES];
+        uint32_t sizes[MOST_PIECES]; /* an empty parcel is one piece */
         struct msghdr message = {.msg_iov = piece};
-        message.msg_iovlen = (size_t)pieces(f, piece, sizes, 64);
+        message.msg_iovlen = (size_t)pieces(f, piece, sizes, MOST_PIECES);
         ssize_t n = sendmsg(f->fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
             return f->n_left;

@@ -170,6 +170,20 @@ void bq_pool_resume(struct bq_pool *pool, uint64_t epoch)
     pthread_mutex_unlock(&pool->lock);
 }
 
+void bq_pool_stop_begin(struct bq_pool *pool)
+{
+    end_shift(pool, true);
+}
+
+/* Of a team the leader counts: the others work in its chunks only. */
+bool bq_pool_has_stopped(struct bq_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool has = pool->n_off >= (pool->config.is_team ? 1 : pool->config.n_cooks);
+    pthread_mutex_unlock(&pool->lock);
+    return has;
+}
+
 void bq_pool_stop(struct bq_pool *pool)
 {
     end_shift(pool, true);

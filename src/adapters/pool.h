@@ -97,6 +97,11 @@ uint64_t bq_pool_open_max(const struct bq_pool *pool);
  * may be read. */
 void bq_pool_stop(struct bq_pool *pool);
 
+/* The same in two parts, as a chunk may take long: the first does not wait, and the bell rings when
+ * bq_pool_stop would not. */
+void bq_pool_stop_begin(struct bq_pool *pool);
+bool bq_pool_has_stopped(struct bq_pool *pool);
+
 /* The same, of a pool that is idle (bq_pool_is_idle) and no team, but its cooks stay, asleep: for
  * steps that come again. Until bq_pool_resume their tracks may be read and leases added, which are
  * begun then; counts and tracks begin anew, and so does the time at `epoch`. */

@@ -206,6 +206,8 @@ static bool has_another(struct bq_cook *cook, uint64_t shift)
     pthread_mutex_lock(&pool->lock);
     if (++pool->n_off == pool->config.n_cooks)
         pthread_cond_broadcast(&pool->shift);
+    if (pool->is_ending)
+        bq_bell_ring(pool->config.bell);
     while (pool->n_shifts == shift && !pool->is_ending)
         pthread_cond_wait(&pool->shift, &pool->lock);
     bool is_another = pool->n_shifts != shift;

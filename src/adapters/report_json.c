@@ -137,6 +137,8 @@ static json_t *kitchen(struct build *b, const struct bq_report *report,
     set(b, object, "memory_peak", integer(is->peak));
     set(b, object, "served", json_boolean(is->is_served));
     set(b, object, "writes", json_boolean(is->is_direct));
+    set(b, object, "lost", json_integer(is->n_lost));
+    set(b, object, "gone", json_boolean(is->is_gone));
     set(b, object, "warning", text(is->warning));
     for (uint32_t c = 0; c < is->n_cooks; c++)
         append(b, cooks, cook(b, report, &is->cooks[c]));

@@ -3,8 +3,10 @@
  * instruction, so there is no lock in it.
  *
  * Of a crash, the chunk is known when a signal or exit() comes in the thread that runs the kernel.
- * Else (killed, out of memory, _exit) all chunks that kernels were at are suspects: each of them is
- * tried alone in the next process, until one crashes it again, alone.
+ * When it comes in one that cooks or manages, but is in no chunk (in combine, say), no chunk is to
+ * blame. Else (killed, out of memory, _exit, a thread of the kernel's own) all chunks that kernels
+ * were at are suspects: each of them is tried alone in the next process, until one crashes it
+ * again, alone.
  */
 #ifndef BQ_ADAPTERS_VITALS_H
 #define BQ_ADAPTERS_VITALS_H
@@ -34,10 +36,18 @@ int bq_vitals_fd(const struct bq_vitals *vitals); /* to be passed to bq_vitals_a
 /* For the next process: nothing was said, nobody is at anything. Suspects stay. */
 void bq_vitals_renew(struct bq_vitals *vitals);
 
-/* After its end (status: of wait): why, in words; whether one chunk is to blame, *at. Chunks that
- * may be are suspects from now on. */
-bool bq_vitals_verdict(struct bq_vitals *vitals, int status, struct bq_at *at, char *why,
-                       size_t size);
+enum bq_blame {
+    BQ_BLAME_NOBODY,  /* it is not known; suspects were noted, if there are any */
+    BQ_BLAME_CHUNK,   /* *at */
+    BQ_BLAME_BETWEEN, /* the kernel, but outside of any chunk */
+};
+
+/* After its end (status: of wait): why, in words, and who is to blame. */
+enum bq_blame bq_vitals_verdict(struct bq_vitals *vitals, int status, struct bq_at *at, char *why,
+                                size_t size);
+
+/* Whether it has said its last words, and only has to end, which may take long (a core dump). */
+bool bq_vitals_is_dying(const struct bq_vitals *vitals);
 
 /* Whether some thread has been in one call of a kernel for longer than its deadline, by the clock
  * of the one who looks, who looks often: then that deadline, ns, and the chunk, *at. Else 0. */
@@ -45,12 +55,19 @@ uint64_t bq_vitals_overdue(struct bq_vitals *vitals, uint64_t now, struct bq_at 
 
 /* -- the process that cooks --------------------------------------------------------------- */
 
-/* Maps what was passed, and catches what kills; once. */
+/* Maps what was passed, and catches what kills; once, in the thread that manages. */
 int bq_vitals_attach(int fd, struct bq_error *err);
 
 /* Around each call of a kernel, in any thread. They cost nanoseconds, and nothing where nobody
  * watches. deadline_ns 0: it may take as long as it likes. */
 void bq_vitals_begin(uint32_t step, uint64_t chunk, uint64_t deadline_ns);
 void bq_vitals_end(void);
+
+/* Around calls of a kernel's other functions, by name; NULL: that was it. */
+void bq_vitals_doing(const char *function);
+
+/* In a program that nobody watches: when a kernel crashes it, that is said on stderr, in words;
+ * clean_up runs, in a signal's handler, and the program ends. Once, where it cooks or combines. */
+void bq_vitals_alone(void (*clean_up)(void));
 
 #endif

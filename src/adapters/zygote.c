@@ -18,8 +18,8 @@
 struct bq_zygote {
     int fd;
     pid_t pid;
-    int (*child)(void *context, const int fds[2], const void *setup);
-    void *context;
+    struct bq_zygote_work work;
+    bool is_prepared;
 };
 
 enum order { START = 1, KILL, ENDED };
@@ -53,7 +53,7 @@ static void be_child(const struct bq_zygote *z, const struct order_message *m, c
     if (getppid() != parent)
         _exit(1);
     offer_for_sacrifice();
-    int code = z->child(z->context, fds, m->setup);
+    int code = z->work.child(z->work.context, fds, m->setup);
     fflush(NULL);
     _exit(code);
 }
@@ -84,6 +84,33 @@ static bool receive_order(int fd, struct order_message *m, int fds[2])
     return n > 0;
 }
 
+/* What ended children have left behind comes to the zygote (PR_SET_CHILD_SUBREAPER); where the
+ * system does not tell, it stays. */
+static void kill_orphans(void)
+{
+    char list[4096];
+    int fd = open("/proc/thread-self/children", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, list, sizeof list - 1);
+    if (fd >= 0)
+        close(fd);
+    list[n > 0 ? n : 0] = 0;
+    char *rest = list;
+    for (long pid; (pid = strtol(rest, &rest, 10)) > 0;)
+        kill((pid_t)pid, SIGKILL);
+}
+
+/* Whether the child has ended; orphans are buried. */
+static bool reap(pid_t child, int *status)
+{
+    int is;
+    bool has_ended = false;
+    for (pid_t pid; (pid = waitpid(-1, &is, WNOHANG)) > 0;) {
+        has_ended |= pid == child;
+        *status = pid == child ? is : *status;
+    }
+    return has_ended;
+}
+
 static void say_ended(int fd, int status)
 {
     struct order_message m = {.order = ENDED, .status = status};
@@ -91,12 +118,15 @@ static void say_ended(int fd, int status)
     (void)n; /* then the program has ended */
 }
 
-static void obey(const struct bq_zygote *z, const struct order_message *m, int fds[2], pid_t *child)
+static void obey(struct bq_zygote *z, const struct order_message *m, int fds[2], pid_t *child)
 {
     if (m->order == KILL && *child > 0)
         kill(*child, SIGKILL);
     if (m->order == START && *child <= 0 && fds[0] >= 0) {
         pid_t parent = getpid();
+        if (!z->is_prepared && z->work.prepare)
+            z->work.prepare(z->work.context);
+        z->is_prepared = true;
         *child = fork();
         if (*child == 0) {
             close(z->fd);
@@ -127,19 +157,21 @@ static void be_zygote(struct bq_zygote *z)
     sigaddset(&ends, SIGCHLD);
     ignore_stops();
     signal(SIGCHLD, SIG_DFL);
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
     sigprocmask(SIG_BLOCK, &ends, NULL);
     int end = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
     struct pollfd fds[2] = {{.fd = z->fd, .events = POLLIN}, {.fd = end, .events = POLLIN}};
     for (;;) {
         struct signalfd_siginfo info;
         struct order_message m;
-        int passed[2], status;
+        int passed[2], status = 0;
         if (poll(fds, 2, -1) < 0 && errno != EINTR)
             break;
         while (read(end, &info, sizeof info) > 0)
             ;
-        if (child > 0 && waitpid(child, &status, WNOHANG) == child) {
+        if (reap(child, &status)) {
             child = -1;
+            kill_orphans();
             say_ended(z->fd, status);
         }
         if (!fds[0].revents)
@@ -151,14 +183,14 @@ static void be_zygote(struct bq_zygote *z)
     if (child > 0) {
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
+        kill_orphans();
     }
     _exit(0);
 }
 
 /* -- the program -------------------------------------------------------------------------- */
 
-struct bq_zygote *bq_zygote_create(int (*child)(void *context, const int fds[2], const void *setup),
-                                   void *context, struct bq_error *err)
+struct bq_zygote *bq_zygote_create(const struct bq_zygote_work *work, struct bq_error *err)
 {
     struct bq_zygote *z = bq_alloc(1, sizeof *z);
     int ends[2];
@@ -167,7 +199,7 @@ struct bq_zygote *bq_zygote_create(int (*child)(void *context, const int fds[2],
         bq_fail(err, BQ_EXIT_FAILED, "no file descriptor or memory is left (ulimit -n)");
         return NULL;
     }
-    *z = (struct bq_zygote){.fd = ends[1], .child = child, .context = context};
+    *z = (struct bq_zygote){.fd = ends[1], .work = *work};
     fflush(NULL);
     z->pid = fork();
     if (z->pid == 0) {

@@ -5,7 +5,7 @@
  *     program --fork at its start--> zygote --fork when asked--> child, one at a time
  *
  * When the program ends, however it ends, the zygote kills the child and leaves; when the zygote
- * ends, the system kills the child. One thread.
+ * ends, the system kills the child. What the child has started itself ends with it. One thread.
  */
 #ifndef BQ_ADAPTERS_ZYGOTE_H
 #define BQ_ADAPTERS_ZYGOTE_H
@@ -19,9 +19,14 @@ struct bq_zygote;
 
 #define BQ_MAX_SETUP 4096 /* bytes */
 
-/* child(context, fds, setup) runs in each child, which ends with what it returns. */
-struct bq_zygote *bq_zygote_create(int (*child)(void *context, const int fds[2], const void *setup),
-                                   void *context, struct bq_error *err);
+/* What runs in the zygote, before it starts its first child: what they would all have to do again
+ * (NULL: nothing), without threads. And in each child, which ends with what it returns. */
+struct bq_zygote_work {
+    void (*prepare)(void *context);
+    int (*child)(void *context, const int fds[2], const void *setup);
+    void *context;
+};
+struct bq_zygote *bq_zygote_create(const struct bq_zygote_work *work, struct bq_error *err);
 void bq_zygote_destroy(struct bq_zygote *zygote); /* and its child */
 
 /* Starts a child with copies of two descriptors. The one before has ended. */

@@ -50,6 +50,7 @@ struct bq_exec_options {
     bool force, is_quiet, is_resumable, is_fresh;
     double checkpoint_s; /* below 0: never */
     double grace_s;      /* for chunks on the cooks when it is stopped */
+    double silence_s;
     uint32_t max_kitchens, at_once, n_restarts;
     bool is_bound;
 };

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "adapters/job_file.h"
+#include "adapters/vitals.h"
 #include "cli/cli.h"
 #include "core/graph.h"
 #include "run/resolve.h"
@@ -49,6 +50,7 @@ static struct bq_job *read_job(void *context, struct bq_error *err)
 static int check(struct run *r)
 {
     struct bq_error err = {0};
+    bq_vitals_alone(NULL);
     struct bq_resolved resolved;
     struct bq_graph graph;
     struct bq_step step;

@@ -78,6 +78,7 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .is_fresh = options->is_fresh,
                                        .checkpoint_s = options->checkpoint_s,
                                        .grace_s = options->grace_s,
+                                       .silence_ns = (uint64_t)(options->silence_s * 1e9),
                                        /* Alone, the system moves threads better than we can. */
                                        .is_bound = options->is_bound && cli->is_launched,
                                        .is_terminal = has_terminal(cli),

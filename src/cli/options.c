@@ -19,6 +19,7 @@ enum {
     KEY_CHECKPOINT,
     KEY_GRACE,
     KEY_RESTARTS,
+    KEY_SILENCE
 };
 
 #define MOST_RANKS 1024 /* of one mpirun of ours, on this machine */
@@ -97,6 +98,7 @@ const struct argp bq_job_argp = {.options = job_options, .parser = parse_job};
 #define GRACE_S 30.0 /* what Slurm gives between its two signals */
 #define RESTARTS 3
 #define MOST_RESTARTS 1000
+#define SILENCE_S 20.0
 
 /* Seconds, or off. */
 static double checkpoint_s(const char *text, struct argp_state *state)
@@ -110,12 +112,13 @@ static double checkpoint_s(const char *text, struct argp_state *state)
     return value.r;
 }
 
-static double grace_s(const char *text, struct argp_state *state)
+static double seconds_of(const char *name, const char *text, double least, struct argp_state *state)
 {
-    static const struct bq_param seconds = {"--grace", BQ_REAL, {0}, 0, 1e9, "s", ""};
+    const struct bq_param seconds = {name, BQ_REAL, {0}, least, 1e8, "s", ""};
     union bq_value value = {.r = 0};
     if (bq_param_parse(&seconds, text, &value, NULL) < 0)
-        argp_error(state, "--grace must be a number of seconds, not '%.40s'", text);
+        argp_error(state, "%s must be a number of seconds, at least %g, not '%.40s'", name, least,
+                   text);
     return value.r;
 }
 
@@ -129,6 +132,7 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
         o->checkpoint_s = CHECKPOINT_S;
         o->grace_s = GRACE_S;
         o->n_restarts = RESTARTS;
+        o->silence_s = SILENCE_S;
         break;
     case KEY_FRESH:
         o->is_fresh = true;
@@ -137,13 +141,16 @@ static error_t parse_exec(int key, char *arg, struct argp_state *state)
         o->checkpoint_s = checkpoint_s(arg, state);
         break;
     case KEY_GRACE:
-        o->grace_s = grace_s(arg, state);
+        o->grace_s = seconds_of("--grace", arg, 0, state);
         break;
     case KEY_RESTARTS:
         if (bq_text_u64(arg, &n) < 0 || n > MOST_RESTARTS)
             argp_error(state, "--restarts must be a whole number from 0 to %d, not '%.40s'",
                        MOST_RESTARTS, arg);
         o->n_restarts = (uint32_t)n;
+        break;
+    case KEY_SILENCE:
+        o->silence_s = seconds_of("--silence", arg, 0.1, state);
         break;
     case KEY_JSON:
         o->json = arg;
@@ -186,6 +193,10 @@ static const struct argp_option exec_options[] = {
      "When it is stopped, wait so long for chunks that are on the cooks (default: 30)", 2},
     {"restarts", KEY_RESTARTS, "N", 0,
      "With -n: start again so often when the run dies; it goes on from what is saved (default: 3)",
+     2},
+    {"silence", KEY_SILENCE, "SECONDS", 0,
+     "Take a rank, or its cooks' process, of which nothing was heard for so long for dead "
+     "(default: 20)",
      2},
     {0, 0, 0, 0, "Results:", 3},
     {"force", 'f', 0, 0, "Replace an output file that exists", 3},

@@ -25,7 +25,9 @@ struct bq_kitchen_report {
     uint64_t budget, peak;        /* bytes: `memory`, and the most that was resident (0: unknown) */
     bool is_served, is_direct;    /* the coordinator sent its input; it wrote its output itself */
     struct bq_cook_report *cooks; /* n_cooks */
-    uint32_t n_lost;   /* how often it was lost, or its cooks; 0 cooks: it did not return */
+    uint32_t n_lost;   /* how often it was lost, or its cooks; 0 cooks: none were there at the end,
+                          and what they did is not known */
+    bool is_gone;      /* and it will not return */
     char warning[200]; /* about binding; empty when all is well */
 };
 

@@ -134,6 +134,10 @@ static void kitchen_rows(const struct bq_report *report, const struct bq_kitchen
     snprintf(rank, sizeof rank, "k%u ", kitchen->rank);
     snprintf(name, sizeof name, "%s%s", rank,
              bq_line_tail(kitchen->host, 18 - strlen(rank), host, sizeof host));
+    if (kitchen->n_cooks == 0 && kitchen->n_lost) { /* it took with it what is known of its work */
+        bq_line(lines, "  %-18s%11s%9s%7s%9s%6s%9s%9s", name, "lost", "-", "-", "-", "-", "-", "-");
+        return;
+    }
     bq_report_split(report, kitchen, part);
     table_row(lines, name, kitchen->n_chunks, part,
               rate(kitchen->bytes_in, makespan, in, sizeof in),

@@ -145,6 +145,20 @@ static void write_results(const struct bq_report *report, const struct bq_lines 
     }
 }
 
+static void write_losses(const struct bq_report *report, const struct bq_lines *lines)
+{
+    for (size_t k = 0; k < report->n_kitchens; k++) {
+        const struct bq_kitchen_report *kitchen = &report->kitchens[k];
+        char times[40];
+        snprintf(times, sizeof times, kitchen->n_lost == 1 ? "once" : "%u times", kitchen->n_lost);
+        if (kitchen->is_gone)
+            bq_line(lines, "kitchen %u was lost; others did its work", kitchen->rank);
+        else if (kitchen->n_lost)
+            bq_line(lines, "kitchen %u lost its cooks %s%s", kitchen->rank, times,
+                    kitchen->n_cooks ? "" : ", the last time at the end");
+    }
+}
+
 static void write_warnings(const struct bq_report *report, const struct bq_lines *lines)
 {
     char line[320], n[32];
@@ -226,6 +240,7 @@ void bq_report_text(const struct bq_report *report, void (*put)(void *ctx, const
     bq_line(&lines, "%s", "");
     bq_line_wrap(&lines, "what bounds it: ", bq_report_verdict(report, verdict, sizeof verdict));
     write_machinery(report, &lines);
+    write_losses(report, &lines);
     write_warnings(report, &lines);
     bq_line(&lines, "digest %s", report->digest);
 }

@@ -9,7 +9,7 @@ struct shares {
     double cooking, ready, oven, lock, message, idle, idle_at_end;
     double waiting;     /* oven + lock + message */
     double coordinator; /* share of the run that its thread was on a core */
-    uint64_t n_cooks;
+    uint64_t n_cooks, n_lost;
     uint64_t n_chunks_open;
     const struct bq_kitchen_report *last; /* the kitchen that was busy longest */
     bool is_one_late;                     /* and it alone was */
@@ -43,6 +43,7 @@ static struct shares shares_of(const struct bq_report *report)
 {
     struct shares is = {0};
     uint64_t sum[BQ_N_STATES + 1] = {0}, at_end = 0, latest = 0, second = 0;
+    size_t n_here = 0; /* kitchens of which it is known what they did */
     for (size_t k = 0; k < report->n_kitchens; k++) {
         const struct bq_kitchen_report *kitchen = &report->kitchens[k];
         uint64_t part[BQ_N_STATES + 1], until = 0;
@@ -63,6 +64,8 @@ static struct shares shares_of(const struct bq_report *report)
             second = until;
         }
         is.n_cooks += kitchen->n_cooks;
+        is.n_lost += kitchen->n_lost;
+        n_here += kitchen->n_cooks > 0;
         is.n_chunks_open += kitchen->n_open_max;
     }
     double all = (double)is.n_cooks * (double)report->makespan_ns;
@@ -77,7 +80,7 @@ static struct shares shares_of(const struct bq_report *report)
     is.waiting = is.oven + is.lock + is.message;
     is.coordinator = report->coordinator_cpu * 1e9 / (double)report->makespan_ns;
     is.idle_at_end = (double)at_end / all;
-    is.is_one_late = report->n_kitchens > 1 && latest - second > report->makespan_ns / 10;
+    is.is_one_late = n_here > 1 && latest - second > report->makespan_ns / 10;
     return is;
 }
 
@@ -129,7 +132,10 @@ static const char *idle_verdict(const struct bq_report *report, const struct sha
                                 size_t size)
 {
     unsigned idle = percent(is->idle);
-    if (is->idle_at_end < is->idle / 2)
+    if (is->n_lost)
+        snprintf(out, size, "%s idle (%u %%): cooks were lost, and the others or new ones went on",
+                 how_much(is->idle), idle);
+    else if (is->idle_at_end < is->idle / 2)
         snprintf(out, size, "%s idle (%u %%): cooks had no work between leases; try larger leases",
                  how_much(is->idle), idle);
     else if (report->n_chunks < 4 * is->n_cooks)
@@ -188,7 +194,9 @@ const char *bq_report_verdict(const struct bq_report *report, char *out, size_t 
     struct shares is = shares_of(report);
     double on_core = is.cooking * (double)is.n_cooks;
     bool is_full = report->n_cores && on_core >= 0.85 * report->n_cores;
-    if (is.n_cooks == 0 || report->makespan_ns == 0)
+    if (is.n_cooks == 0 && is.n_lost)
+        snprintf(out, size, "not known: cooks were lost, and with them what they did");
+    else if (is.n_cooks == 0 || report->makespan_ns == 0)
         snprintf(out, size, "nothing ran");
     else if (name_stage(report, out, size))
         return out;

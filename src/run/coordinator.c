@@ -137,6 +137,7 @@ void bq_coordinator_destroy(struct bq_coordinator *co)
 static int leave(struct bq_coordinator *co, uint32_t kitchen)
 {
     int rc = 0;
+    co->hello[kitchen].is_leaving = true;
     for (struct course *c = co->courses; rc == 0 && c; c = c->next)
         rc = course_leave(c, kitchen);
     return rc;

@@ -41,6 +41,7 @@ static int carry_out(struct course *c, uint64_t now)
         case BQ_ACTION_GIVE_UP:
             if (bq_accept_nothing(c, action.first) < 0)
                 return -1;
+            c->last_accept = now;
             continue;
         case BQ_ACTION_ACCEPT:
         case BQ_ACTION_DISCARD:
@@ -185,7 +186,8 @@ static int open_step(struct course *c)
     c->report->start_ns = bq_now_date();
     int rc = 0;
     for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
-        if (c->coordinator->hello[k].presence == BQ_HERE)
+        const struct bq_hello *hello = &c->coordinator->hello[k];
+        if (hello->presence == BQ_HERE && !hello->is_leaving)
             rc = send_step(c, k, !c->is_resumed);
         else
             bq_scheduler_tell(c->scheduler, c->epoch,
@@ -239,6 +241,7 @@ int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char 
 int course_welcome(struct course *c, uint32_t kitchen)
 {
     if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WITHOUT ||
+        c->coordinator->hello[kitchen].is_leaving ||
         bq_scheduler_n_done(c->scheduler) == c->recipe->plan.n_chunks)
         return 0;
     bq_scheduler_tell(c->scheduler, bq_now(),
@@ -362,6 +365,7 @@ static void describe(struct course *c, const struct bq_hello *hello)
             snprintf(r->kitchens[k].host, sizeof r->kitchens[k].host, "%s", hello[k].host);
         }
         r->kitchens[k].n_lost = c->n_crashes[k];
+        r->kitchens[k].is_gone = hello[k].presence >= BQ_OUT;
         r->bytes_in += r->kitchens[k].bytes_in;
         r->bytes_out += r->kitchens[k].bytes_out;
     }

@@ -84,8 +84,11 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
 
 void bq_abandon(struct bq_executor *x, struct bench *bench)
 {
-    if (bench->has_state && bench->state && x->kernel->abandon)
+    if (bench->has_state && bench->state && x->kernel->abandon) {
+        bq_vitals_doing("abandon");
         x->kernel->abandon(bench->state);
+        bq_vitals_doing(NULL);
+    }
     bench->has_state = false;
 }
 

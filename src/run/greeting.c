@@ -92,7 +92,11 @@ static int on_first(struct bq_transport *transport, uint32_t from, const void *b
     hello[from - 1].silence = 0;
     if (m.kind == BQ_HELLO)
         return bq_hello_take(hello, from, &m, err);
-    if (m.kind == BQ_REFUSED)
+    if (m.kind == BQ_LOST) {
+        hello[from - 1].n_crashes++;
+        fprintf(stderr, "banquet: kitchen %u lost its cooks and starts them again: %s\n", from,
+                m.text);
+    } else if (m.kind == BQ_REFUSED)
         bq_hello_out(hello, from, m.text);
     else if (m.kind == BQ_BYE)
         bq_hello_gone(hello, from, transport, "it left before the work began");

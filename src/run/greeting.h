@@ -24,6 +24,7 @@ struct bq_hello {
     uint32_t n_machine; /* of its machine */
     uint32_t pid;
     enum bq_presence presence;
+    bool is_leaving;    /* it takes no more work */
     uint64_t silence;   /* ns that the coordinator listened and heard nothing */
     uint32_t n_crashes; /* of its cooks' process */
     char why[200];      /* it is gone or out, or crashed last */

@@ -7,7 +7,8 @@
 #include "base/heap.h"
 
 #define PATIENCE_NS 100000000u
-#define BEAT_NS 1000000000u /* between signs of life */
+#define MOST_BEAT_NS 1000000000u /* between signs of life */
+#define BEATS 10                 /* in the time after which it is taken for dead */
 
 /* -- messages ----------------------------------------------------------------------------- */
 
@@ -77,8 +78,10 @@ static int look_around(struct kitchen *k)
 {
     uint32_t rank;
     uint64_t now = bq_now();
-    if (bq_transport_lost(k->transport, &rank))
+    if (bq_transport_lost(k->transport, &rank)) {
+        k->exit_code = BQ_EXIT_FAILED; /* nobody will say BYE */
         return bq_fail(k->err, BQ_EXIT_FAILED, "the coordinator is gone");
+    }
     if (k->leave && *k->leave && !k->is_leaving && leave(k) < 0)
         return -1;
     bool is_idle = k->is_leaving && !k->has_left;
@@ -94,7 +97,7 @@ static int look_around(struct kitchen *k)
     }
     if (now < k->beat_at)
         return 0;
-    k->beat_at = now + BEAT_NS;
+    k->beat_at = now + k->beat_ns;
     return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_BEAT});
 }
 
@@ -131,7 +134,8 @@ static int serve(struct kitchen *k)
         bool is_parting = k->exit_code >= 0; /* nobody rings when a parcel is taken */
         for (struct station *s = k->stations; s; s = s->next)
             is_parting = is_parting || (s->is_reported && !s->is_resting);
-        uint64_t now = bq_now(), most = is_parting ? 1000000 : PATIENCE_NS;
+        uint64_t now = bq_now(), patience = k->beat_ns < PATIENCE_NS ? k->beat_ns : PATIENCE_NS;
+        uint64_t most = is_parting ? 1000000 : patience;
         uint64_t wait = due <= now ? 0 : due - now < most ? due - now : most;
         bq_transport_wait(k->transport, wait, k->bell);
         bq_bell_reset(k->bell);
@@ -176,7 +180,7 @@ static void await_bye(struct kitchen *k)
 }
 
 int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registry,
-               atomic_int *leave_asked, struct bq_error *err)
+               uint64_t silence_ns, atomic_int *leave_asked, struct bq_error *err)
 {
     struct kitchen *k = bq_alloc(1, sizeof *k);
     if (!k)
@@ -186,6 +190,8 @@ int bq_kitchen(struct bq_transport *transport, const struct bq_registry *registr
                           .err = err,
                           .exit_code = -1,
                           .leave = leave_asked,
+                          .beat_ns =
+                              silence_ns / BEATS < MOST_BEAT_NS ? silence_ns / BEATS : MOST_BEAT_NS,
                           .bell = bq_bell_create(),
                           .sender = {.transport = transport, .err = err}};
     int rc = work(k);

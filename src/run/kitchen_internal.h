@@ -22,7 +22,7 @@ struct kitchen {
     int exit_code; /* from BYE, -1 before */
     atomic_int *leave;
     bool is_leaving, has_left; /* it asks for no more work; all that it had is done */
-    uint64_t beat_at;          /* when the coordinator has to hear of it again */
+    uint64_t beat_ns, beat_at; /* how often the coordinator has to hear of it; when again */
     uint64_t own;              /* bytes that the program takes without a step */
     uint64_t share, measured;  /* of what the machine has free, bytes; the clock then, 0: never */
     struct station *stations;
@@ -51,6 +51,7 @@ struct station {
     uint64_t n_leases, n_requests, wait_total;
     struct bq_lookahead lookahead;
     bool is_closed;   /* the coordinator said so */
+    bool is_stopping; /* its cooks were told; they may still be at a chunk */
     bool is_reported; /* only parcels that are under way keep it */
     bool is_resting;  /* and that its step may come again */
     char warning[200];

@@ -4,6 +4,8 @@
 
 #include <xxhash.h>
 
+#include "adapters/vitals.h"
+
 void bq_merge_add_digest(void *to, const void *from)
 {
     unsigned char *into = to;
@@ -26,17 +28,23 @@ void bq_merge_run(const void *context, void *into, const void *next)
         a += BQ_DIGEST_SIZE;
         b += BQ_DIGEST_SIZE;
     }
-    if (merge->recipe->acc_size)
-        merge->kernel->combine(merge->recipe->params, a, b);
+    if (!merge->recipe->acc_size)
+        return;
+    bq_vitals_doing("combine");
+    merge->kernel->combine(merge->recipe->params, a, b);
+    bq_vitals_doing(NULL);
 }
 
 void bq_merge_nothing(const struct bq_merge *merge, void *result)
 {
     unsigned char *r = result;
     memset(r, 0, bq_recipe_result_size(merge->recipe));
-    if (merge->recipe->acc_size && merge->kernel->init)
-        merge->kernel->init(merge->recipe->params,
-                            r + (merge->recipe->has_output ? BQ_DIGEST_SIZE : 0));
+    if (!merge->recipe->acc_size || !merge->kernel->init)
+        return;
+    bq_vitals_doing("init");
+    merge->kernel->init(merge->recipe->params,
+                        r + (merge->recipe->has_output ? BQ_DIGEST_SIZE : 0));
+    bq_vitals_doing(NULL);
 }
 
 void bq_merge_digest(uint64_t chunk, const void *data, size_t size, void *result)

@@ -5,6 +5,7 @@
 
 #include <xxhash.h>
 
+#include "adapters/vitals.h"
 #include "base/heap.h"
 
 #define NAMED_CHUNKS 20 /* of those given up, in the output's attribute */
@@ -118,9 +119,11 @@ static int present(struct bq_report *report, const struct bq_merge *merge,
     report->results = bq_alloc(BQ_MAX_RESULTS, sizeof *report->results);
     if (!report->results)
         return bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    bq_vitals_doing("present");
     if (recipe->acc_size && merge->kernel->present)
         merge->kernel->present(recipe->params, result + (recipe->has_output ? BQ_DIGEST_SIZE : 0),
                                &g.sink);
+    bq_vitals_doing(NULL);
     return g.is_bad ? bq_fail(err, BQ_EXIT_FAILED,
                               "kernel '%s' presents more than %d results, or memory is out",
                               recipe->kernel, BQ_MAX_RESULTS)

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/frames.h"
 #include "adapters/memory.h"
@@ -17,16 +18,17 @@
 #include "run/kitchen.h"
 
 #define PATIENCE_NS 100000000u
-#define MOST_UNDER_WAY 8 /* messages to the coordinator; more wait in the child */
-#define MOST_FRUITLESS                                                                             \
-    5 /* processes that end, one after another, without a result or a culprit                      \
-       */
-#define FLUSH_NS 2000000000u /* for the last messages of a kitchen that has left */
+#define MOST_UNDER_WAY 8     /* messages to the coordinator; more wait in the child */
+#define MOST_FRUITLESS 5     /* processes that end in a row without a result or a culprit */
+#define MOST_BETWEEN 5       /* that end outside of any chunk, results or not */
+#define FLUSH_NS 2000000000u /* for the last messages of a process that has ended */
+#define DEAF_NS 1000000000u  /* for the end of a process that cannot be heard any more */
 
 /* What the child must know of this rank. */
 struct setup {
     struct bq_transport like;
-    uint64_t silence_ns, taken;
+    uint64_t silence_ns;
+    uint64_t taken; /* bytes */
 };
 
 struct porter {
@@ -36,15 +38,20 @@ struct porter {
     struct bq_frames *frames; /* NULL: no child */
     atomic_int *leave;
     struct bq_error *err;
-    uint64_t silence_ns, heard_at;
+    uint64_t silence_ns, patience_ns;
+    /* Its clock: the time that it was awake to look. When the machine or all of its processes were
+     * stopped, nobody was late. */
+    uint64_t clock, looked_at;
+    uint64_t heard_at;
     int events;      /* an epoll: frames, zygote */
     int n_under_way; /* messages that the transport still has */
     bool is_writing; /* the child does not read fast enough */
     bool is_bye;     /* the coordinator said so */
     bool has_left;   /* the kitchen's BYE went to the coordinator */
-    bool is_out;     /* no child is started any more */
+    bool is_out;     /* no child is started any more; it or we said REFUSED */
+    bool is_orphan;  /* the zygote is gone, and so is the child */
     bool has_passed_leave;
-    unsigned n_fruitless;
+    unsigned n_fruitless, n_between;
     struct bq_at killed_for; /* the child is being killed: it took too long for that chunk */
     char killed_why[100];    /* "": it is not */
     bool has_culprit;
@@ -52,7 +59,7 @@ struct porter {
 
 /* -- the child ---------------------------------------------------------------------------- */
 
-int bq_porter_child(void *registry, const int fds[2], const void *bytes)
+static int be_kitchen(void *registry, const int fds[2], const void *bytes)
 {
     struct setup setup;
     struct bq_error err = {0};
@@ -64,9 +71,26 @@ int bq_porter_child(void *registry, const int fds[2], const void *bytes)
     if (!t)
         return BQ_EXIT_FAILED;
     bq_memory_add_beside(setup.taken);
-    int rc = bq_kitchen(t, registry, NULL, &err);
+    int rc = bq_kitchen(t, registry, setup.silence_ns, NULL, &err);
     bq_transport_destroy(t);
     return rc < 0 ? BQ_EXIT_FAILED : BQ_EXIT_OK;
+}
+
+/* Each kitchen has to know its cores. */
+static void look_at_machine(void *registry)
+{
+    struct bq_place_on_machine place;
+    (void)registry;
+    bq_affinity_cores_only();
+    bq_affinity_find(&place, 0, 1, NULL);
+}
+
+struct bq_zygote *bq_porter_zygote(const struct bq_registry *registry, struct bq_error *err)
+{
+    return bq_zygote_create(&(struct bq_zygote_work){.prepare = look_at_machine,
+                                                     .child = be_kitchen,
+                                                     .context = (void *)(uintptr_t)registry},
+                            err);
 }
 
 /* -- messages of its own ------------------------------------------------------------------ */
@@ -94,66 +118,84 @@ static void watch(struct porter *p, int fd, uint32_t events, int how)
     epoll_ctl(p->events, how, fd, &(struct epoll_event){.events = events, .data.fd = fd});
 }
 
+static void drop_child(struct porter *p)
+{
+    if (p->frames) {
+        watch(p, bq_frames_fd(p->frames), 0, EPOLL_CTL_DEL);
+        bq_frames_destroy(p->frames);
+    }
+    p->frames = NULL;
+}
+
 static int start(struct porter *p, struct bq_error *err)
 {
     int ends[2];
-    struct setup setup = {
-        .like = *p->transport, .silence_ns = p->silence_ns, .taken = bq_memory_resident()};
+    struct setup setup = {.like = *p->transport,
+                          .silence_ns = p->silence_ns / 2, /* we are to tell of its loss in time */
+                          .taken = bq_memory_resident()};
     setup.like.ops = NULL;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return bq_fail(err, BQ_EXIT_FAILED, "no file descriptor is left (ulimit -n)");
     bq_vitals_renew(p->vitals);
     int fds[2] = {ends[1], bq_vitals_fd(p->vitals)};
-    int rc = bq_zygote_start(p->zygote, fds, &setup, sizeof setup, err);
-    close(ends[1]);
     p->frames = bq_frames_create(ends[0]);
-    if (rc < 0 || !p->frames)
-        return rc < 0 ? -1 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    int rc = p->frames ? bq_zygote_start(p->zygote, fds, &setup, sizeof setup, err)
+                       : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    close(ends[1]);
+    if (rc < 0) {
+        drop_child(p);
+        return -1;
+    }
     watch(p, ends[0], EPOLLIN, EPOLL_CTL_ADD);
     p->is_writing = p->has_culprit = p->has_passed_leave = false;
     p->killed_why[0] = 0;
-    p->heard_at = bq_now();
+    p->heard_at = p->clock;
     return 0;
 }
 
-static void drop_child(struct porter *p)
+/* Without a child, there is nobody else to say it. */
+static int say_bye(struct porter *p)
 {
-    if (p->frames) /* closing it takes it out of the epoll, too */
-        bq_frames_destroy(p->frames);
-    p->frames = NULL;
+    p->has_left = true;
+    return tell(p, &(struct bq_message){.kind = BQ_BYE});
+}
+
+/* Why the child has ended, and which chunk is to blame, into LOST. */
+static void find_cause(struct porter *p, int status, struct bq_message *lost)
+{
+    struct bq_at at = p->killed_for;
+    enum bq_blame blame = p->has_culprit ? BQ_BLAME_CHUNK : BQ_BLAME_NOBODY;
+    if (p->killed_why[0] && !bq_vitals_is_dying(p->vitals))
+        snprintf(lost->text, sizeof lost->text, "%s", p->killed_why);
+    else
+        blame = bq_vitals_verdict(p->vitals, status, &at, lost->text, sizeof lost->text);
+    p->n_fruitless = blame == BQ_BLAME_CHUNK ? 0 : p->n_fruitless + 1;
+    p->n_between += blame == BQ_BLAME_BETWEEN;
+    if (blame == BQ_BLAME_CHUNK) {
+        lost->step = at.step;
+        lost->first = at.chunk;
+    }
 }
 
 /* The child has ended, and all that it had sent was passed on. */
 static int mourn(struct porter *p, int status)
 {
     struct bq_message lost = {.kind = BQ_LOST, .first = BQ_NO_CHUNK, .n = 1};
-    struct bq_at at = {0};
     drop_child(p);
-    if (p->has_left)
+    if (p->has_left || p->is_bye) /* on its way out */
+        return p->has_left ? 0 : say_bye(p);
+    if (p->is_out) /* it had said that it cannot work */
         return 0;
-    if (p->is_bye) { /* it died on its way out */
-        p->has_left = true;
-        return tell(p, &(struct bq_message){.kind = BQ_BYE});
-    }
-    bool is_known = bq_vitals_verdict(p->vitals, status, &at, lost.text, sizeof lost.text);
-    if (p->killed_why[0]) {
-        snprintf(lost.text, sizeof lost.text, "%s", p->killed_why);
-        is_known = p->has_culprit;
-        at = p->killed_for;
-    }
-    p->n_fruitless = is_known ? 0 : p->n_fruitless + 1;
-    if (is_known) {
-        lost.step = at.step;
-        lost.first = at.chunk;
-    }
+    find_cause(p, status, &lost);
     if (tell(p, &lost) < 0)
         return -1;
     struct bq_error why = {0};
-    if (p->n_fruitless < MOST_FRUITLESS)
+    if (p->n_fruitless < MOST_FRUITLESS && p->n_between < MOST_BETWEEN)
         return start(p, &why) < 0 ? refuse(p, why.text) : 0;
     char text[300];
-    snprintf(text, sizeof text, "its cooks' process ended %u times without a result: %.200s",
-             p->n_fruitless, lost.text);
+    snprintf(text, sizeof text, "its cooks' process ended %u times %s: %.200s",
+             p->n_between < MOST_BETWEEN ? p->n_fruitless : p->n_between,
+             p->n_between < MOST_BETWEEN ? "without a result" : "outside of any chunk", lost.text);
     return refuse(p, text);
 }
 
@@ -164,26 +206,39 @@ static enum bq_message_kind kind_of(const struct bq_parcel *parcel)
     return parcel->size ? *(const unsigned char *)parcel->bytes : 0;
 }
 
-/* From the child, as many as the transport may have under way. -1: nothing can go on. */
-static int pass_up(struct porter *p, bool *is_over)
+/* What a message of the child means for its porter. */
+static void note(struct porter *p, const struct bq_parcel *parcel)
+{
+    struct bq_message m;
+    enum bq_message_kind kind = kind_of(parcel);
+    p->heard_at = p->clock;
+    p->has_left |= kind == BQ_BYE;
+    if (kind == BQ_RESULT)
+        p->n_fruitless = 0;
+    if (kind == BQ_REFUSED && bq_wire_get(parcel->bytes, parcel->size, &m) == 0 && m.step == 0)
+        p->is_out = true; /* it does nothing any more but wait for BYE */
+}
+
+enum passed { PASSED_ALL, PASSED_SOME, PASSED_LAST };
+
+/* From the child, as many as the transport may have under way. SOME: there may be more; LAST: none
+ * will come any more. -1: nothing can go on. */
+static int pass_up(struct porter *p)
 {
     struct bq_parcel *parcel;
-    *is_over = false;
-    while (p->frames && (p->n_under_way = bq_transport_progress(p->transport, p->err)) >= 0 &&
-           p->n_under_way < MOST_UNDER_WAY) {
+    while (p->frames && (p->n_under_way = bq_transport_progress(p->transport, p->err)) >= 0) {
+        if (p->n_under_way >= MOST_UNDER_WAY) {
+            p->heard_at = p->clock; /* as far as we listen */
+            return PASSED_SOME;
+        }
         int got = bq_frames_read(p->frames, &parcel);
-        *is_over = got < 0;
         if (got <= 0)
-            return 0;
-        enum bq_message_kind kind = kind_of(parcel);
-        p->heard_at = bq_now();
-        p->has_left |= kind == BQ_BYE;
-        if (kind == BQ_RESULT)
-            p->n_fruitless = 0;
+            return got < 0 ? PASSED_LAST : PASSED_ALL;
+        note(p, parcel);
         if (bq_transport_send(p->transport, 0, parcel, p->err) < 0)
             return -1;
     }
-    return p->n_under_way < 0 ? -1 : 0;
+    return p->n_under_way < 0 ? -1 : PASSED_ALL;
 }
 
 static int take_message(struct porter *p, const void *bytes, size_t size)
@@ -195,12 +250,8 @@ static int take_message(struct porter *p, const void *bytes, size_t size)
         if (m.count)
             bq_transport_is_broken(p->transport);
     }
-    if (!p->frames) {
-        if (!is_bye)
-            return 0;
-        p->has_left = true;
-        return tell(p, &(struct bq_message){.kind = BQ_BYE});
-    }
+    if (!p->frames)
+        return is_bye && !p->has_left ? say_bye(p) : 0;
     struct bq_parcel *copy = bq_parcel_copy(bytes, size);
     if (!copy)
         return bq_fail(p->err, BQ_EXIT_FAILED, "out of memory for a message");
@@ -250,58 +301,72 @@ static void kill_for(struct porter *p, const char *why, const struct bq_at *at)
 }
 
 /* A process that is stopped or stuck is killed: its end is then heard of. */
-static void look(struct porter *p)
+static void look(struct porter *p, bool is_deaf)
 {
-    uint64_t now = bq_now();
+    uint64_t now = bq_now(), slept = now - p->looked_at;
     struct bq_at at;
     char why[100];
+    p->looked_at = now;
+    p->clock += slept < 2 * p->patience_ns ? slept : 2 * p->patience_ns;
     if (!p->frames || p->killed_why[0])
         return;
-    uint64_t limit_ns = bq_vitals_overdue(p->vitals, now, &at);
+    bool is_dying = bq_vitals_is_dying(p->vitals);
+    uint64_t limit_ns = is_dying ? 0 : bq_vitals_overdue(p->vitals, p->clock, &at);
+    uint64_t silent_ns = p->clock - p->heard_at;
     if (limit_ns) {
         snprintf(why, sizeof why, "the kernel took longer than its deadline of %g s",
                  (double)limit_ns / 1e9);
         kill_for(p, why, &at);
-    } else if (now - p->heard_at > p->silence_ns / 2) {
+    } else if (is_deaf && !is_dying && silent_ns > DEAF_NS) {
+        kill_for(p, "the kernel closed the connection of its process, so that was killed", NULL);
+    } else if (silent_ns > p->silence_ns / 2 && !p->is_out) {
         kill_for(p, "nothing was heard of the kernel's process, so it was killed", NULL);
     }
 }
 
 /* Whether the child has ended; first everything that it sent is passed on. */
-static int look_for_end(struct porter *p, bool is_over)
+static int look_for_end(struct porter *p)
 {
-    int status;
-    int ended = bq_zygote_ended(p->zygote, &status);
+    int status, passed;
+    int ended = p->is_orphan ? 0 : bq_zygote_ended(p->zygote, &status);
     if (ended == 0)
         return 0;
-    if (ended < 0) {
-        drop_child(p);
-        return p->is_out || p->has_left ? 0 : refuse(p, "the helper that starts its cooks is gone");
+    /* What it has sent is there. A process that the kernel has forked may keep the socket open. */
+    for (uint64_t limit = bq_now() + FLUSH_NS; (passed = pass_up(p)) == PASSED_SOME;) {
+        if (bq_now() > limit)
+            break;
+        bq_transport_wait(p->transport, 1000000, -1);
     }
-    for (uint64_t limit = bq_now() + FLUSH_NS; !is_over && p->frames && bq_now() < limit;) {
-        if (pass_up(p, &is_over) < 0)
-            return -1;
-        if (!is_over)
-            bq_transport_wait(p->transport, 1000000, -1);
-    }
-    return mourn(p, status);
+    if (passed < 0)
+        return -1;
+    if (ended > 0)
+        return mourn(p, status);
+    p->is_orphan = true;
+    watch(p, bq_zygote_fd(p->zygote), 0, EPOLL_CTL_DEL);
+    drop_child(p);
+    if (p->has_left || p->is_bye)
+        return p->has_left ? 0 : say_bye(p);
+    return p->is_out ? 0 : refuse(p, "the helper that starts its cooks' process was killed");
 }
 
 static int serve(struct porter *p)
 {
+    p->looked_at = bq_now();
+    p->patience_ns = p->silence_ns / 20 < PATIENCE_NS ? p->silence_ns / 20 : PATIENCE_NS;
     while (!p->has_left || p->frames) {
-        bool is_over;
+        int passed;
         uint32_t rank;
-        if (pass_down(p) < 0 || pass_up(p, &is_over) < 0 || look_for_end(p, is_over) < 0)
+        if (pass_down(p) < 0 || (passed = pass_up(p)) < 0 || look_for_end(p) < 0)
             return -1;
-        look(p);
+        look(p, passed == PASSED_LAST);
         if (bq_transport_lost(p->transport, &rank))
             return bq_fail(p->err, BQ_EXIT_FAILED, "the coordinator is gone");
         if (p->has_left && !p->frames)
             break;
-        bool is_full = p->n_under_way >= MOST_UNDER_WAY; /* then the child can wait */
-        bq_transport_wait(p->transport, is_full || is_over ? 1000000 : PATIENCE_NS,
-                          is_full || is_over ? -1 : p->events);
+        /* What cannot be passed on, or has ended, is no reason to wake up. */
+        bool is_blind = p->frames && passed != PASSED_ALL;
+        bq_transport_wait(p->transport, is_blind ? 1000000 : p->patience_ns,
+                          is_blind ? -1 : p->events);
     }
     return 0;
 }
@@ -369,5 +434,5 @@ int bq_porter(struct bq_transport *transport, const struct bq_registry *registry
     if (rc == 0)
         return tell(&p, &(struct bq_message){.kind = BQ_BYE});
     p.silence_ns = start.time;
-    return start.n ? isolate(&p) : bq_kitchen(transport, registry, leave, err);
+    return start.n ? isolate(&p) : bq_kitchen(transport, registry, p.silence_ns, leave, err);
 }

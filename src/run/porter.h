@@ -14,8 +14,8 @@
 #include "adapters/zygote.h"
 #include "run/registry.h"
 
-/* What a child of the zygote runs: bq_zygote_create(bq_porter_child, registry, ..). */
-int bq_porter_child(void *registry, const int fds[2], const void *setup);
+/* The zygote whose children are kitchens with this registry, which must outlive it. */
+struct bq_zygote *bq_porter_zygote(const struct bq_registry *registry, struct bq_error *err);
 
 /* Works until the coordinator says BYE. leave: non-zero: asked to do no more than what is begun.
  * zygote may be NULL: then no kernel can be isolated. -1 with err when it cannot work; the

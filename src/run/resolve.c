@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "adapters/vitals.h"
 #include "core/graph.h"
 #include "core/number.h"
 #include "base/text.h"
@@ -80,7 +81,10 @@ static int ask_kernel(struct bq_resolved *r, const struct bq_step *step, struct 
         setup->border = step->border.border;
         setup->border_value = step->border.value;
     }
-    if (r->kernel->prepare && r->kernel->prepare(setup) < 0)
+    bq_vitals_doing("prepare");
+    int prepared = r->kernel->prepare ? r->kernel->prepare(setup) : 0;
+    bq_vitals_doing(NULL);
+    if (prepared < 0)
         return bq_fail(err, BQ_EXIT_USAGE, "kernel '%s': %s", r->kernel->name,
                        setup->message[0] ? setup->message : "it refuses this job");
     if (setup->acc_size > BQ_MAX_ACC || setup->out_type >= BQ_N_TYPES)

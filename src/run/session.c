@@ -11,6 +11,7 @@
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
 #include "adapters/transport.h"
+#include "adapters/vitals.h"
 #include "base/heap.h"
 #include "run/coordinator.h"
 #include "run/outcome.h"
@@ -18,7 +19,7 @@
 #include "run/resume.h"
 #include "run/steps.h"
 
-#define SILENCE_NS UINT64_C(20000000000) /* who is silent for longer is taken for dead */
+#define SILENCE_NS UINT64_C(20000000000)
 
 struct bq_session {
     const struct bq_registry *registry;
@@ -26,6 +27,7 @@ struct bq_session {
     struct bq_transport *mpi;       /* of a world of one rank: kept to be finalized */
     struct bq_hello *hello;
     bool is_greeted;
+    uint64_t silence_ns;
     struct bq_zygote *zygote; /* NULL: none could be had */
     bool is_abrupt;           /* it was stopped, and kitchens are still at work */
     uint32_t step;
@@ -43,6 +45,15 @@ static atomic_int stop_asked;
 static _Atomic uint64_t stop_asked_at;
 static _Atomic(const char *) work_files[BQ_MAX_STEPS]; /* of steps that are under way */
 
+static void remove_work_files(void)
+{
+    for (int i = 0; i < BQ_MAX_STEPS; i++) {
+        const char *file = work_files[i];
+        if (file)
+            unlink(file);
+    }
+}
+
 static void on_signal(int signal)
 {
     uint64_t now = bq_now();
@@ -50,11 +61,7 @@ static void on_signal(int signal)
         stop_asked_at = now;
         stop_asked = 1;
     } else if (now - stop_asked_at > 1000000000u) { /* launchers and timeout signal twice at once */
-        for (int i = 0; i < BQ_MAX_STEPS; i++) {
-            const char *file = work_files[i];
-            if (file)
-                unlink(file);
-        }
+        remove_work_files();
         _Exit(128 + signal);
     }
 }
@@ -105,10 +112,11 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
         return NULL;
     }
     s->registry = registry;
+    s->silence_ns = SILENCE_NS;
     struct bq_error why = {0};
     if (!bq_mpi_is_launched())
         bq_affinity_cores_only(); /* before the zygote: its children are not under MPI either */
-    s->zygote = bq_zygote_create(bq_porter_child, (void *)(uintptr_t)registry, &why);
+    s->zygote = bq_porter_zygote(registry, &why);
     if (bq_mpi_is_launched()) {
         s->mpi = bq_transport_mpi(err);
         if (!s->mpi)
@@ -155,6 +163,7 @@ int bq_session_serve(struct bq_session *s, struct bq_error *err)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     signal(SIGUSR1, SIG_IGN);
+    bq_vitals_alone(NULL);
     sigaction(SIGTERM, &leave, NULL);
     sigaction(SIGUSR2, &leave, NULL);
     return bq_porter(s->transport, s->registry, s->zygote, &leave_asked, err) < 0 ? BQ_EXIT_FAILED
@@ -187,15 +196,18 @@ static int greet(struct session_run *run, struct bq_error *err)
 {
     struct bq_session *s = run->session;
     const struct bq_greeting greeting = {
-        .stop = &stop_asked, .isolates = bq_job_isolates(run->job), .silence_ns = SILENCE_NS};
+        .stop = &stop_asked,
+        .isolates = bq_job_isolates(run->job),
+        .silence_ns = run->options->silence_ns ? run->options->silence_ns : SILENCE_NS};
     if (run->coordinator)
         return 0;
+    s->silence_ns = greeting.silence_ns;
     if (!s->is_greeted && bq_greet(s->transport, s->hello, &greeting, err) < 0)
         return -1;
     s->is_greeted = true;
     struct bq_coordinator_options options = {.transport = s->transport,
                                              .hello = s->hello,
-                                             .silence_ns = SILENCE_NS,
+                                             .silence_ns = s->silence_ns,
                                              .stop = &stop_asked,
                                              .grace_ns = (uint64_t)(run->options->grace_s * 1e9),
                                              .is_abrupt = &s->is_abrupt,
@@ -373,6 +385,7 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                    void *context, struct bq_error *err)
 {
     struct session_run run = {.session = s, .job = job, .options = options};
+    bq_vitals_alone(remove_work_files);
     struct bq_steps_driver driver = {.begin = begin_step,
                                      .wait = wait_for_step,
                                      .forget = forget_step,
@@ -437,7 +450,7 @@ void bq_session_destroy(struct bq_session *s)
         _exit(BQ_EXIT_STOPPED);
     }
     if (s->transport && s->hello && s->transport->rank == 0 && (s->has_thread || !s->kitchen_end))
-        bq_bye(s->transport, s->hello, SILENCE_NS, BQ_EXIT_OK);
+        bq_bye(s->transport, s->hello, s->silence_ns, BQ_EXIT_OK);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
     bq_transport_destroy(s->transport);

@@ -34,6 +34,8 @@ struct bq_session_options {
     bool is_fresh;       /* what an earlier run of the job left is not wanted */
     double grace_s;      /* when it is stopped, chunks on the cooks have so long */
     double checkpoint_s; /* what is finished is saved so often; below 0: never */
+    uint64_t silence_ns; /* a rank, or its cooks' process, that is silent for longer is dead;
+                            0: 20 s */
     unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */
 };
 

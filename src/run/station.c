@@ -283,12 +283,20 @@ int station_open(struct kitchen *k, struct bq_message *message)
 
 /* -- the end ------------------------------------------------------------------------------ */
 
-static void stop(struct station *s)
+/* False: not yet, some cook is at a chunk. Meanwhile the kitchen must not be silent. */
+static bool stop(struct station *s)
 {
-    bq_executor_stop(s->executor);
+    if (!s->is_stopping) {
+        bq_executor_stop(s->executor);
+        bq_pool_stop_begin(s->pool);
+    }
+    s->is_stopping = true;
+    if (s->kitchen->exit_code < 0 && !bq_pool_has_stopped(s->pool))
+        return false;
     bq_pool_stop(s->pool);
     bq_executor_abandon(s->executor);
     bq_pool_collect(s->pool, ignore, NULL);
+    return true;
 }
 
 /* Whether the cooks can stay for the next round; then they rest. */
@@ -308,9 +316,9 @@ static int finish(struct station *s)
 {
     struct bq_error why = {0};
     bool is_heard = s->kitchen->exit_code < 0;
-    s->is_resting = is_heard && rest(s);
-    if (!s->is_resting)
-        stop(s);
+    s->is_resting = is_heard && !s->is_stopping && rest(s);
+    if (!s->is_resting && !stop(s))
+        return 0;
     s->is_reported = true;
     if (!is_heard)
         return 0;
