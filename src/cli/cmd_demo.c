@@ -148,7 +148,11 @@ int bq_cmd_demo(int argc, char **argv, const struct bq_cli *cli)
         return code;
     if (!cli->is_launched) {
         long cores = sysconf(_SC_NPROCESSORS_ONLN);
-        return bq_launch((uint32_t)(cores < 1 ? 1 : cores > N_ORDERS ? N_ORDERS : cores) + 1, 0, cli);
+        return bq_launch((uint32_t)(cores < 1          ? 1
+                                    : cores > N_ORDERS ? N_ORDERS
+                                                       : cores) +
+                             1,
+                         0, cli);
     }
     struct bq_error err = {0};
     struct bq_session *session = bq_session_create(&cli->registry, &err);
