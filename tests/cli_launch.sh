@@ -42,11 +42,9 @@ refused 2 "already exists" $run -n 3
 refused 1 "/dev/full" $run --set pause.params.n=1 --force -n 3 --json /dev/full
 same "what rank 0 said itself is not tried again" "$(grep -c 'starting again' err)" 0
 check "cells" $banquet make cells cells.h5 --size 40x40 --quiet
-printf '{name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "l.h5:/cells", next: {input: life}, repeat: {most: 2, until: "population < 0"}}\n' >life.yaml
-code=0
-$banquet run life.yaml -q >out 2>err || code=$?
-rm -f l.h5
-refused $code "" $banquet run life.yaml -q -n 3
+printf '{name: life, kernel: life, border: wrap, input: "cells.h5:/cells", output: "l.h5:/cells", next: {input: life}, repeat: 2, until: died < 0}\n' >life.yaml
+refused 3 "before its condition was true" $banquet run life.yaml -q -n 3
+same "3 is not tried again" "$(grep -c 'starting again' err)" 0
 nothing_left "runs that end by themselves"
 rm -f a.h5 b.h5
 

@@ -23,9 +23,9 @@
 
 #include "adapters/clock.h"
 
-#define LOOKS 100            /* each moves MPI on: some microseconds together */
-#define PATIENCE_NS 50000000 /* over TCP MPI looks at its sockets every 10 ms only, in bad times   \
-                              */
+#define LOOKS 100 /* each moves MPI on: some microseconds together */
+/* Over TCP MPI looks at its sockets every 10 ms only, in bad times. */
+#define PATIENCE_NS 50000000
 
 /* -- who is who --------------------------------------------------------------------------- */
 
