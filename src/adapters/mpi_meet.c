@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -90,9 +91,11 @@ int bq_mpi_meet(struct mpi *m, struct bq_error *err)
     int me;
     MPI_Comm_rank(machine, &me);
     if (me == 0) {
-        const char *base = getenv("TMPDIR");
-        if (snprintf(folder, sizeof folder, "%s/banquet-XXXXXX", base && *base ? base : "/tmp") >=
-                (int)sizeof folder ||
+        /* By the run's name the launcher finds it, should all be killed now. */
+        const char *base = getenv("TMPDIR"), *run = getenv("PMIX_NAMESPACE");
+        if (snprintf(folder, sizeof folder, "%s/banquet-%.20s-XXXXXX",
+                     base && *base ? base : "/tmp",
+                     run && !strchr(run, '/') ? run : "0") >= (int)sizeof folder ||
             !mkdtemp(folder))
             folder[0] = 0;
     }

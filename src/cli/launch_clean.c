@@ -104,4 +104,6 @@ void bq_launch_clean(pid_t mpirun, unsigned long space)
     snprintf(pattern, sizeof pattern, "%s/vader_segment.*.%ld.%lx.*", memory, (long)geteuid(),
              space);
     remove_own(pattern, false);
+    snprintf(pattern, sizeof pattern, "%s/banquet-%lu-??????", base, space);
+    remove_own(pattern, true);
 }
