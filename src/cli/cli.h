@@ -56,9 +56,9 @@ struct bq_exec_options {
 };
 extern const struct argp bq_exec_argp;
 
-/* Runs `mpirun -n ..` of the same command without -n, again when it dies, n_restarts times at most.
- * Returns the exit code. */
-int bq_launch(uint32_t n_ranks, uint32_t n_restarts, const struct bq_cli *cli);
+/* Runs `mpirun -n ..` of the same command without -n, again when it dies or its rank 0 stands still
+ * for silence_s, n_restarts times at most. Returns the exit code. */
+int bq_launch(uint32_t n_ranks, const struct bq_exec_options *options, const struct bq_cli *cli);
 
 /* Tells a launcher of ours that rank 0 began: for cli->status. */
 int bq_status_begin(const struct bq_cli *cli);

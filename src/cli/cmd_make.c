@@ -216,7 +216,7 @@ int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli)
         return BQ_EXIT_USAGE;
     if (m.job.n_ranks > 1) {
         code = check(&m);
-        return code ? code : bq_launch(m.job.n_ranks, m.exec.n_restarts, cli);
+        return code ? code : bq_launch(m.job.n_ranks, &m.exec, cli);
     }
     return bq_cli_execute(&m.exec, cli, make_job, &m);
 }

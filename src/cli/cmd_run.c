@@ -93,7 +93,7 @@ int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
         return BQ_EXIT_USAGE;
     if (r.job.n_ranks > 1) {
         code = check(&r);
-        return code ? code : bq_launch(r.job.n_ranks, r.exec.n_restarts, cli);
+        return code ? code : bq_launch(r.job.n_ranks, &r.exec, cli);
     }
     return bq_cli_execute(&r.exec, cli, read_job, &r);
 }

@@ -75,7 +75,8 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
                                        .at_once = options->at_once,
                                        .force = options->force,
                                        .is_resumable = options->is_resumable,
-                                       .is_fresh = options->is_fresh,
+                                       .is_fresh =
+                                           options->is_fresh && !getenv("BANQUET_RESTARTED"),
                                        .checkpoint_s = options->checkpoint_s,
                                        .grace_s = options->grace_s,
                                        .silence_ns = (uint64_t)(options->silence_s * 1e9),

@@ -89,12 +89,12 @@ static int failed_to_start(const struct bq_launched *end)
 }
 
 /* Runs it, again when it died. The same command goes on from what was saved. */
-static int run_often(char **argv, uint32_t n_restarts)
+static int run_often(char **argv, const struct bq_exec_options *options)
 {
     struct bq_error err = {0};
     struct bq_launched end;
     for (uint32_t n = 0;; n++) {
-        if (bq_launch_run(argv, &end, &err) < 0)
+        if (bq_launch_run(argv, options->silence_s, &end, &err) < 0)
             return bq_cli_complain(&err);
         if (end.has_code)
             return end.code;
@@ -103,13 +103,15 @@ static int run_often(char **argv, uint32_t n_restarts)
         if (!end.has_begun)
             return failed_to_start(&end);
         say_died(&end);
-        if (n == n_restarts)
+        if (n == options->n_restarts)
             return BQ_EXIT_FAILED;
-        fprintf(stderr, "starting again (%u of %u): what was saved is kept\n", n + 1, n_restarts);
+        fprintf(stderr, "starting again (%u of %u): what was saved is kept\n", n + 1,
+                options->n_restarts);
+        setenv("BANQUET_RESTARTED", "1", 1); /* what --fresh did not want is gone by now */
     }
 }
 
-int bq_launch(uint32_t n_ranks, uint32_t n_restarts, const struct bq_cli *cli)
+int bq_launch(uint32_t n_ranks, const struct bq_exec_options *options, const struct bq_cli *cli)
 {
     static char program[4096];
     char ranks[16];
@@ -150,7 +152,7 @@ int bq_launch(uint32_t n_ranks, uint32_t n_restarts, const struct bq_cli *cli)
     /* Inside mpirun every rank believes that it has a terminal; only we know. */
     if (isatty(STDERR_FILENO))
         setenv("BANQUET_TERMINAL", "1", 1);
-    int code = run_often(argv, n_restarts);
+    int code = run_often(argv, options);
     bq_free(argv);
     return code;
 }

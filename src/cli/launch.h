@@ -22,8 +22,9 @@ struct bq_launched {
     bool is_forced; /* it was asked twice: nobody waited for rank 0 */
 };
 
-/* Runs argv and waits until it and all its processes have ended. */
-int bq_launch_run(char **argv, struct bq_launched *end, struct bq_error *err);
+/* Runs argv and waits until it and all its processes have ended. A rank 0 that is stopped (SIGSTOP)
+ * for silence_s, while this process is not, is killed: nobody else would end it. */
+int bq_launch_run(char **argv, double silence_s, struct bq_launched *end, struct bq_error *err);
 
 /* Ends every process that is a child of this one, by now. */
 void bq_launch_end_children(void);

@@ -21,6 +21,7 @@
 #include "cli/launch.h"
 
 #define SECOND 1000000000u
+#define LOOK 500000000u      /* ns, between looks whether rank 0 is stopped */
 #define TICK_MS 100          /* between looks at the status file */
 #define PARTING (5 * SECOND) /* between rank 0's end, SIGTERM and SIGKILL */
 #define AGAIN SECOND         /* launchers and timeout signal twice at once */
@@ -35,6 +36,9 @@ struct run {
     struct bq_launched *end;
     bool is_over, was_asked; /* mpirun is; rank 0 was */
     uint64_t stop_at, rank0_ended_at, term_at, kill_at;
+    double silence_s;
+    uint64_t looked_at;
+    unsigned n_stopped; /* looks in a row that found rank 0 stopped */
 };
 
 /* -- start -------------------------------------------------------------------------------- */
@@ -118,8 +122,9 @@ static int start(struct run *r, char **argv, const sigset_t *mask, struct bq_err
 
 /* -- rank 0 ------------------------------------------------------------------------------- */
 
-/* A pid of this machine, of this run, and still rank 0's: else it is another machine's. */
-static bool is_child_of(pid_t pid, pid_t parent)
+/* The parent of a process, 0 when there is none of that pid; *state: what it is at, 'T' is stopped.
+ */
+static long parent_of(pid_t pid, char *state)
 {
     char path[48], text[600];
     snprintf(path, sizeof path, "/proc/%ld/stat", (long)pid);
@@ -129,7 +134,16 @@ static bool is_child_of(pid_t pid, pid_t parent)
         fclose(f);
     text[n] = 0;
     const char *at = strrchr(text, ')');
-    return at && strlen(at) > 4 && strtol(at + 4, NULL, 10) == (long)parent;
+    bool is_there = at && strlen(at) > 4;
+    *state = is_there ? at[2] : 0;
+    return is_there ? strtol(at + 4, NULL, 10) : 0;
+}
+
+/* A pid of this machine, of this run, and still rank 0's: else it is another machine's. */
+static bool is_child_of(pid_t pid, pid_t parent)
+{
+    char state;
+    return parent_of(pid, &state) == (long)parent;
 }
 
 static void find_rank0(struct run *r, long pid)
@@ -224,6 +238,22 @@ static void pass_words(struct run *r)
     }
 }
 
+/* Counted in looks, so that a whole run that was stopped and goes on is left alone. */
+static void see_rank0_stopped(struct run *r)
+{
+    char state;
+    uint64_t now = bq_now();
+    if (r->rank0_fd < 0 || now - r->looked_at < LOOK)
+        return;
+    r->looked_at = now;
+    r->n_stopped = parent_of(r->rank0, &state) && state == 'T' ? r->n_stopped + 1 : 0;
+    if (r->n_stopped * (LOOK / 1e9) <= r->silence_s)
+        return;
+    fprintf(stderr, "banquet: rank 0 is stopped since %g s, and is killed\n", r->silence_s);
+    kill(r->rank0, SIGKILL);
+    r->n_stopped = 0;
+}
+
 /* SIGTERM when it is time, and SIGKILL when that did not help. */
 static void see_to_the_end(struct run *r)
 {
@@ -256,8 +286,10 @@ static void watch(struct run *r)
             see_rank0_end(r);
         read_status(r);
         r->is_over = waitpid(r->mpirun, &r->end->status, WNOHANG) == r->mpirun;
-        if (!r->is_over)
+        if (!r->is_over) {
+            see_rank0_stopped(r);
             see_to_the_end(r);
+        }
     }
     read_status(r);
     bq_launch_end_children();
@@ -267,10 +299,11 @@ static void watch(struct run *r)
     bq_launch_clean(r->mpirun, r->space);
 }
 
-int bq_launch_run(char **argv, struct bq_launched *end, struct bq_error *err)
+int bq_launch_run(char **argv, double silence_s, struct bq_launched *end, struct bq_error *err)
 {
     static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
-    struct run r = {.rank0_fd = -1, .status_fd = -1, .said = -1, .end = end};
+    struct run r = {
+        .rank0_fd = -1, .status_fd = -1, .said = -1, .end = end, .silence_s = silence_s};
     struct sigaction hup;
     sigset_t mask, old;
     int rc = -1;
