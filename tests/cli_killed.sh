@@ -134,11 +134,15 @@ ends 0 "rounds go on without it"
 same "with the same digest" "$(sed -n 's/^digest //p' run.out)" "$loop_want"
 
 # -- memory ends in a kernel that does not look
-(ulimit -v 4000000 && exec env CRASH_MARK="$folder" timeout 60 $banquet run job.yaml --force --quiet --set params.mode=leak \
-    --set params.at=7 >run.out 2>run.err)
-same "a leak is a crash of that chunk" $? 3
-says "chunk 7: the kernel crashed: Segmentation fault"
-nobody_left "a leak"
+if (ulimit -v 4000000 && $banquet --version) >/dev/null 2>&1; then
+    (ulimit -v 4000000 && exec env CRASH_MARK="$folder" timeout 60 $banquet run job.yaml --force --quiet --set params.mode=leak \
+        --set params.at=7 >run.out 2>run.err)
+    same "a leak is a crash of that chunk" $? 3
+    says "chunk 7: the kernel crashed: Segmentation fault"
+    nobody_left "a leak"
+else
+    echo "SKIPPED memory that ends: this build wants more address space" # sanitizers do
+fi
 
 # -- and the rest
 CRASH_MARK=$folder timeout 60 $banquet run job.yaml --force --quiet --silence 2 --set params.mode=close --set params.at=7 >run.out 2>run.err

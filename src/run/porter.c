@@ -42,14 +42,14 @@ struct porter {
     /* Its clock: the time that it was awake to look. When the machine or all of its processes were
      * stopped, nobody was late. */
     uint64_t clock, looked_at;
-    uint64_t heard_at;
-    int events;      /* an epoll: frames, zygote */
-    int n_under_way; /* messages that the transport still has */
-    bool is_writing; /* the child does not read fast enough */
-    bool is_bye;     /* the coordinator said so */
-    bool has_left;   /* the kitchen's BYE went to the coordinator */
-    bool is_out;     /* no child is started any more; it or we said REFUSED */
-    bool is_orphan;  /* the zygote is gone, and so is the child */
+    uint64_t heard_at, deaf_at; /* a message came; it was first known that none will. 0: not */
+    int events;                 /* an epoll: frames, zygote */
+    int n_under_way;            /* messages that the transport still has */
+    bool is_writing;            /* the child does not read fast enough */
+    bool is_bye;                /* the coordinator said so */
+    bool has_left;              /* the kitchen's BYE went to the coordinator */
+    bool is_out;                /* no child is started any more; it or we said REFUSED */
+    bool is_orphan;             /* the zygote is gone, and so is the child */
     bool has_passed_leave;
     unsigned n_fruitless, n_between;
     struct bq_at killed_for; /* the child is being killed: it took too long for that chunk */
@@ -150,6 +150,7 @@ static int start(struct porter *p, struct bq_error *err)
     p->is_writing = p->has_culprit = p->has_passed_leave = false;
     p->killed_why[0] = 0;
     p->heard_at = p->clock;
+    p->deaf_at = 0;
     return 0;
 }
 
@@ -165,7 +166,8 @@ static void find_cause(struct porter *p, int status, struct bq_message *lost)
 {
     struct bq_at at = p->killed_for;
     enum bq_blame blame = p->has_culprit ? BQ_BLAME_CHUNK : BQ_BLAME_NOBODY;
-    if (p->killed_why[0] && !bq_vitals_is_dying(p->vitals))
+    bool was_killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    if (p->killed_why[0] && was_killed && !bq_vitals_is_dying(p->vitals))
         snprintf(lost->text, sizeof lost->text, "%s", p->killed_why);
     else
         blame = bq_vitals_verdict(p->vitals, status, &at, lost->text, sizeof lost->text);
@@ -310,6 +312,7 @@ static void look(struct porter *p, bool is_deaf)
     p->clock += slept < 2 * p->patience_ns ? slept : 2 * p->patience_ns;
     if (!p->frames || p->killed_why[0])
         return;
+    p->deaf_at = !is_deaf ? 0 : p->deaf_at ? p->deaf_at : p->clock;
     bool is_dying = bq_vitals_is_dying(p->vitals);
     uint64_t limit_ns = is_dying ? 0 : bq_vitals_overdue(p->vitals, p->clock, &at);
     uint64_t silent_ns = p->clock - p->heard_at;
@@ -317,7 +320,7 @@ static void look(struct porter *p, bool is_deaf)
         snprintf(why, sizeof why, "the kernel took longer than its deadline of %g s",
                  (double)limit_ns / 1e9);
         kill_for(p, why, &at);
-    } else if (is_deaf && !is_dying && silent_ns > DEAF_NS) {
+    } else if (p->deaf_at && !is_dying && p->clock - p->deaf_at > DEAF_NS) {
         kill_for(p, "the kernel closed the connection of its process, so that was killed", NULL);
     } else if (silent_ns > p->silence_ns / 2 && !p->is_out) {
         kill_for(p, "nothing was heard of the kernel's process, so it was killed", NULL);
