@@ -405,8 +405,32 @@ static void a_head_that_cannot_be_is_refused(void)
     head.result_size--;
     bq_journal_head_put(bytes, &head);
     CU_ASSERT_EQUAL(bq_journal_head_get(bytes, &out), 0);
-    save(BQ_JOURNAL_HEAD); /* 4 GiB are not asked for as a file says so */
-    CHECK_TEXT(message_of_open(), ": what an earlier run of this job left is damaged");
+    save(BQ_JOURNAL_HEAD + 100); /* 4 GiB are not asked for as a file says so */
+    bq_heap_fail_at(3);          /* the journal and its path take two */
+    CU_ASSERT_EQUAL(found(), 0);
+    bq_heap_fail_at(0);
+}
+
+/* Also where one record is larger than what is kept before it is written. */
+static void a_journal_without_a_whole_record_is_empty_and_goes_on(void)
+{
+    static const uint64_t sizes[] = {0, 16, 100000};
+    for (size_t k = 0; k < 6; k++) {
+        uint64_t size = sizes[k / 2];
+        for (size_t torn = 0; torn < bq_record_bytes(size); torn += 1 + (size_t)size / 3) {
+            struct bq_journal *j = create(size, k % 2);
+            bq_journal_close(j);
+            CU_ASSERT_EQUAL(truncate(path, (off_t)(BQ_JOURNAL_HEAD + torn)), 0);
+            j = open_it();
+            CU_ASSERT(bq_journal_is_empty(j));
+            CU_ASSERT_EQUAL(read_all(j), 0);
+            go_on(j);
+            add(j, 0, 2);
+            mark(j, false);
+            bq_journal_close(j);
+            CU_ASSERT_EQUAL(found(), 3);
+        }
+    }
 }
 
 static void the_longest_name_of_a_work_file_comes_back(void)
@@ -696,6 +720,8 @@ static const struct test tests[] = {
     {"the longest name of a work file comes back", the_longest_name_of_a_work_file_comes_back},
     {"impossible nodes are refused", impossible_nodes_are_refused},
     {"a head is no record, and a record no head", a_head_is_no_record_and_a_record_no_head},
+    {"a journal without a whole record is empty, and goes on",
+     a_journal_without_a_whole_record_is_empty_and_goes_on},
     {"what is added later comes back too", what_is_added_later_comes_back_too},
     {"a journal goes on behind what counts", a_journal_goes_on_behind_what_counts},
     {"what was not marked is cut off", what_was_not_marked_is_cut_off},
