@@ -301,8 +301,8 @@ static void a_journal_may_be_torn_at_every_byte(void)
         size_t n = load();
         for (size_t cut = 0; cut <= n; cut++) {
             save(cut);
-            if (cut < BQ_JOURNAL_HEAD) {
-                CHECK_TEXT(message_of_open(), ": what an earlier run of this job left is damaged");
+            if (cut < BQ_JOURNAL_HEAD) { /* as if there were none */
+                CHECK_TEXT(message_of_open(), "");
                 continue;
             }
             int whole = n_whole(cut);
@@ -676,7 +676,7 @@ static void a_file_of_another_user_is_not_read(void)
 static void other_bytes_are_damaged(void)
 {
     memset(bytes, 0, 2 * BQ_JOURNAL_HEAD);
-    for (size_t n = 0; n <= 2 * BQ_JOURNAL_HEAD; n += BQ_JOURNAL_HEAD) {
+    for (size_t n = BQ_JOURNAL_HEAD; n <= 2 * BQ_JOURNAL_HEAD; n += 100) {
         save(n);
         CHECK_TEXT(message_of_open(), ": what an earlier run of this job left is damaged");
     }

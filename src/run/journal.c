@@ -155,26 +155,29 @@ static int look_through(struct bq_journal *j, uint64_t file_bytes, struct bq_err
     return 0;
 }
 
-struct bq_journal *bq_journal_open(const char *path, struct bq_error *err)
+/* 1: it is read; 0: there is none; -1. A kill may come before the head is written, a failure of the
+ * power before it is on the disk: then there is no record either. */
+static int read_file(struct bq_journal *j, struct bq_error *err)
 {
     unsigned char bytes[BQ_JOURNAL_HEAD];
     struct stat st;
-    struct bq_journal *j = make(path, err);
-    if (!j)
-        return NULL;
-    j->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (j->fd < 0 && errno == ENOENT) {
-        bq_journal_close(j);
-        return NULL;
-    }
+    j->fd = open(j->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (j->fd < 0)
-        fail(j, "be read as what an earlier run left", err);
-    else if (fstat(j->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
-        bq_fail(err, BQ_EXIT_USAGE, "%s: is not a file of yours; it is not read", path);
-    else if (get(j, bytes, sizeof bytes, 0) < sizeof bytes ||
-             bq_journal_head_get(bytes, &j->head) < 0)
-        bq_fail(err, BQ_EXIT_USAGE, "%s: what an earlier run of this job left is damaged", path);
-    else if (look_through(j, (uint64_t)st.st_size, err) == 0)
+        return errno == ENOENT ? 0 : fail(j, "be read as what an earlier run left", err);
+    if (fstat(j->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a file of yours; it is not read", j->path);
+    if (st.st_size < BQ_JOURNAL_HEAD)
+        return 0;
+    if (get(j, bytes, sizeof bytes, 0) < sizeof bytes || bq_journal_head_get(bytes, &j->head) < 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: what an earlier run of this job left is damaged",
+                       j->path);
+    return look_through(j, (uint64_t)st.st_size, err) < 0 ? -1 : 1;
+}
+
+struct bq_journal *bq_journal_open(const char *path, struct bq_error *err)
+{
+    struct bq_journal *j = make(path, err);
+    if (j && read_file(j, err) > 0)
         return j;
     bq_journal_close(j);
     return NULL;
