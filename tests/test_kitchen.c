@@ -189,7 +189,9 @@ static void leases_outside_reason_and_noise_do_no_harm(void)
         size_t n = (size_t)rand_r(&seed) % sizeof noise;
         for (size_t j = 0; j < n; j++)
             noise[j] = (unsigned char)rand_r(&seed);
-        if (n > 0 && noise[0] >= BQ_HELLO && noise[0] <= BQ_BYE)
+        bool is_obeyed =
+            n > 0 && ((noise[0] >= BQ_HELLO && noise[0] <= BQ_BYE) || noise[0] == BQ_LEAVING);
+        if (is_obeyed)
             noise[0] = 0;
         bq_transport_send_copy(end[0], 1, noise, n, NULL);
     }
