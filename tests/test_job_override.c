@@ -314,6 +314,17 @@ static void quotes(void)
     CHECK_TEXT(bq_hint("cellar", names, 2, tiny, sizeof tiny), "; known: li");
 }
 
+static void flags_on_one_line(void)
+{
+    struct bq_error err;
+    struct bq_override over = {.cooks = "1\n\x1b[31m"};
+    CU_ASSERT_PTR_NULL(read_over("kernel: oven\n", &over, &err));
+    CHECK_TEXT(err.text, "--cooks 1\?\?[31m: cooks must be a whole number, not '1\?\?[31m'");
+    over = (struct bq_override){.input = "a\rb.h5:/d\x7f"};
+    CU_ASSERT_PTR_NULL(read_over("kernel: oven\n", &over, &err));
+    CHECK_TEXT(err.text, "--input a\?b.h5:/d\?: kernel 'oven' reads nothing; leave out 'input'");
+}
+
 static const struct test tests[] = {
     {"an input may come from the command line alone", input_from_outside},
     {"the command line wins over the file, and the last --set over the others", flags_win},
@@ -325,6 +336,7 @@ static const struct test tests[] = {
     {"a value that is refused leaves the step as it was", failed_set_changes_nothing},
     {"whole numbers, reals and truth values are parsed exactly or refused", parameters},
     {"a text or a list is parsed as a whole or refused", texts_and_lists},
+    {"a flag that is told is on one line", flags_on_one_line},
     {"a quoted word is short, on one line and whole characters", quotes},
 };
 

@@ -13,28 +13,33 @@ static bool is_control(const unsigned char *p)
     return p[0] < 0x20 || p[0] == 0x7f || (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0);
 }
 
-const char *bq_quote(const char *word, char *out, size_t size)
+const char *bq_plain(const char *text, char *out, size_t size)
 {
-    char shown[MAX_SHOWN + 1];
-    size_t n = strnlen(word, MAX_SHOWN + 1), w = 0;
-    bool is_cut = n > MAX_SHOWN;
-    if (is_cut) {
-        n = MAX_SHOWN;
-        while (n > 0 && ((unsigned char)word[n] & 0xc0) == 0x80)
+    size_t n = strnlen(text, size), w = 0;
+    if (n == size) {
+        n--;
+        while (n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
             n--; /* not in the middle of a UTF-8 character */
     }
     for (size_t i = 0; i < n; i++) {
-        const unsigned char *p = (const unsigned char *)word + i;
+        const unsigned char *p = (const unsigned char *)text + i;
         bool is_bad = is_control(p);
-        shown[w++] = is_bad ? '?' : word[i];
+        out[w++] = is_bad ? '?' : text[i];
         if (is_bad && *p == 0xc2)
             i++;
     }
-    shown[w] = 0;
+    out[w] = 0;
+    return out;
+}
+
+const char *bq_quote(const char *word, char *out, size_t size)
+{
+    char shown[MAX_SHOWN + 1];
+    bool is_cut = strnlen(word, MAX_SHOWN + 1) > MAX_SHOWN;
     if (!*word)
         snprintf(out, size, "nothing");
     else
-        snprintf(out, size, "'%s%s'", shown, is_cut ? "..." : "");
+        snprintf(out, size, "'%s%s'", bq_plain(word, shown, sizeof shown), is_cut ? "..." : "");
     return out;
 }
 

@@ -7,6 +7,9 @@
 
 #define BQ_QUOTE 72 /* bytes that any quoted word fits in */
 
+/* text into out, as much as fits, control characters as '?'. Returns out. */
+const char *bq_plain(const char *text, char *out, size_t size);
+
 /* 'word' into out, at most 60 bytes of it, control characters as '?'; "nothing" when it is empty.
  * Returns out. */
 const char *bq_quote(const char *word, char *out, size_t size);

@@ -7,7 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define MAX_LIST 240 /* bytes of a list of names in a message */
+#define MAX_LIST 240  /* bytes of a list of names in a message */
+#define MAX_SHOWN 201 /* of a flag's text */
 
 struct bq_job *bq_job_create(const struct bq_kernel *kernel, struct bq_error *err)
 {
@@ -176,7 +177,10 @@ static int set_parse(struct bq_job *job, const char *set, struct bq_error *err)
 /* Puts the flag in front, unless the machine is to blame. */
 static int at_flag(const char *flag, const char *text, struct bq_error *err)
 {
-    return err && err->exit == BQ_EXIT_FAILED ? -1 : bq_fail_in(err, "--%s %.200s", flag, text);
+    char shown[MAX_SHOWN];
+    return err && err->exit == BQ_EXIT_FAILED
+               ? -1
+               : bq_fail_in(err, "--%s %s", flag, bq_plain(text, shown, sizeof shown));
 }
 
 int bq_job_override(struct bq_job *job, const struct bq_override *over, struct bq_error *err)
@@ -214,7 +218,9 @@ static int place_refuse(const struct bq_job *job, const struct bq_step *step,
             key);
     if (place->line > 0)
         return at_line(job, place->line, err);
-    return bq_fail_in(err, "--%s %.200s:%.200s", key, place->file, place->dataset);
+    char file[MAX_SHOWN], dataset[MAX_SHOWN];
+    return bq_fail_in(err, "--%s %s:%s", key, bq_plain(place->file, file, sizeof file),
+                      bq_plain(place->dataset, dataset, sizeof dataset));
 }
 
 /* A wish for the storage of an output that there is not. A job file has no words for that, so that

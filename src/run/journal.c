@@ -44,7 +44,6 @@ static struct bq_journal *make(const char *path, struct bq_error *err)
 
 static int make_room(struct bq_journal *j, struct bq_error *err)
 {
-    j->size = bq_record_bytes(j->head.result_size);
     j->n_room = j->size < ROOM ? ROOM / j->size : 1;
     j->buffer = bq_alloc(j->n_room, j->size);
     return j->buffer ? 0 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
@@ -95,6 +94,7 @@ struct bq_journal *bq_journal_create(const char *path, const struct bq_journal_h
     if (!j)
         return NULL;
     j->head = *head;
+    j->size = bq_record_bytes(head->result_size);
     bq_journal_head_put(bytes, head);
     unlink(path);
     j->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -143,30 +143,42 @@ static void count(struct bq_journal *j)
     rewind_to_start(j);
 }
 
-struct bq_journal *bq_journal_open(const char *path, struct bq_error *err)
+/* A file that has no whole record yet says how large one would be: no memory is asked for that. */
+static int look_through(struct bq_journal *j, uint64_t file_bytes, struct bq_error *err)
+{
+    j->size = bq_record_bytes(j->head.result_size);
+    if (file_bytes < place(j, 1))
+        return 0;
+    if (make_room(j, err) < 0)
+        return -1;
+    count(j);
+    return 0;
+}
+
+/* 1: it is read; 0: there is none; -1. A kill may come before the head is written, a failure of the
+ * power before it is on the disk: then there is no record either. */
+static int read_file(struct bq_journal *j, struct bq_error *err)
 {
     unsigned char bytes[BQ_JOURNAL_HEAD];
     struct stat st;
-    struct bq_journal *j = make(path, err);
-    if (!j)
-        return NULL;
-    j->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (j->fd < 0 && errno == ENOENT) {
-        bq_journal_close(j);
-        return NULL;
-    }
+    j->fd = open(j->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (j->fd < 0)
-        fail(j, "be read as what an earlier run left", err);
-    else if (fstat(j->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
-        bq_fail(err, BQ_EXIT_USAGE, "%s: is not a file of yours; it is not read", path);
-    else if (get(j, bytes, sizeof bytes, 0) < sizeof bytes ||
-             bq_journal_head_get(bytes, &j->head) < 0 ||
-             j->head.result_size > (uint64_t)st.st_size + ROOM)
-        bq_fail(err, BQ_EXIT_USAGE, "%s: what an earlier run of this job left is damaged", path);
-    else if (make_room(j, err) == 0) {
-        count(j);
+        return errno == ENOENT ? 0 : fail(j, "be read as what an earlier run left", err);
+    if (fstat(j->fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid())
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: is not a file of yours; it is not read", j->path);
+    if (st.st_size < BQ_JOURNAL_HEAD)
+        return 0;
+    if (get(j, bytes, sizeof bytes, 0) < sizeof bytes || bq_journal_head_get(bytes, &j->head) < 0)
+        return bq_fail(err, BQ_EXIT_USAGE, "%s: what an earlier run of this job left is damaged",
+                       j->path);
+    return look_through(j, (uint64_t)st.st_size, err) < 0 ? -1 : 1;
+}
+
+struct bq_journal *bq_journal_open(const char *path, struct bq_error *err)
+{
+    struct bq_journal *j = make(path, err);
+    if (j && read_file(j, err) > 0)
         return j;
-    }
     bq_journal_close(j);
     return NULL;
 }
@@ -193,6 +205,8 @@ bool bq_journal_next(struct bq_journal *j, struct bq_record *record)
 
 int bq_journal_go_on(struct bq_journal *j, struct bq_error *err)
 {
+    if (!j->buffer && make_room(j, err) < 0)
+        return -1;
     rewind_to_start(j);
     j->n = j->n_counted;
     if (ftruncate(j->fd, (off_t)place(j, j->n)) != 0)

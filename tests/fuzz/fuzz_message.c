@@ -185,11 +185,13 @@ static void put_again(const struct bq_message *m)
     MUST((size_t)(w.at - bytes[1]) == n && memcmp(bytes[0], bytes[1], n) == 0);
 }
 
-static struct bq_scheduler *start(void)
+/* A step that goes on from an earlier run begins with what that has done: NOT_STORED. */
+static struct bq_scheduler *start(bool is_resumed)
 {
     struct bq_scheduler_config config = {.n_chunks = recipe.plan.n_chunks,
                                          .n_kitchens = recipe.n_kitchens,
-                                         .schedule = recipe.schedule};
+                                         .schedule = recipe.schedule,
+                                         .is_resumed = is_resumed};
     if (config.n_chunks == 0 || config.n_chunks > MOST_CHUNKS || config.n_kitchens > MOST_KITCHENS)
         return NULL;
     struct bq_scheduler *scheduler = bq_scheduler_create(&config, NULL);
@@ -197,18 +199,42 @@ static struct bq_scheduler *start(void)
     return scheduler;
 }
 
-static void tell(struct bq_scheduler *scheduler, const struct bq_message *m, uint64_t now)
+static bool is_given_up[MOST_CHUNKS];
+
+static bool has_given_up(uint64_t first, uint64_t count)
+{
+    for (uint64_t i = first; i < MOST_CHUNKS && i - first < count; i++) {
+        if (is_given_up[i])
+            return true;
+    }
+    return false;
+}
+
+/* The coordinator's own events, which it tells as it may. */
+static bool may_tell(const struct bq_event *event, bool is_first)
+{
+    if (event->kind == BQ_EVENT_RECALLED)
+        return is_first;
+    return event->kind != BQ_EVENT_UNDO || !has_given_up(event->first, event->count);
+}
+
+/* is_first: nothing but RECALLED was told yet. */
+static void tell(struct bq_scheduler *scheduler, const struct bq_message *m, uint64_t now,
+                 bool *is_first)
 {
     static const struct {
         enum bq_message_kind message;
         enum bq_event_kind event;
     } events[] = {{BQ_JOIN, BQ_EVENT_JOIN},       {BQ_REQUEST, BQ_EVENT_REQUEST},
                   {BQ_DROPPED, BQ_EVENT_DROPPED}, {BQ_FAILED, BQ_EVENT_FAILED},
-                  {BQ_BYE, BQ_EVENT_LOST},        {BQ_LEASE, BQ_EVENT_DONE} /* of results */};
+                  {BQ_LOST, BQ_EVENT_LOST},       {BQ_HELLO, BQ_EVENT_BACK},
+                  {BQ_REVOKE, BQ_EVENT_UNDO},     {BQ_NOT_STORED, BQ_EVENT_RECALLED},
+                  {BQ_BYE, BQ_EVENT_LOST},        {BQ_CLOSE, BQ_EVENT_STOP},
+                  {BQ_LEASE, BQ_EVENT_DONE} /* of results */};
     struct bq_event event = {.kind = BQ_EVENT_TICK,
                              .kitchen = m->step % recipe.n_kitchens,
                              .first = m->first,
-                             .count = m->count,
+                             .count = m->kind == BQ_NOT_STORED ? m->n : m->count,
                              .want = m->first,
                              .n_cooks = m->n,
                              .tau_ns = m->tau_ns,
@@ -217,28 +243,37 @@ static void tell(struct bq_scheduler *scheduler, const struct bq_message *m, uin
         if (events[i].message == m->kind)
             event.kind = events[i].event;
     }
+    if (!may_tell(&event, *is_first))
+        return;
+    *is_first &= event.kind == BQ_EVENT_RECALLED;
     struct bq_action action;
     bq_scheduler_tell(scheduler, now, &event);
-    for (unsigned i = 0; bq_scheduler_ask(scheduler, now, &action); i++)
+    for (unsigned i = 0; bq_scheduler_ask(scheduler, now, &action); i++) {
         MUST(i < 1000);
+        if (action.kind == BQ_ACTION_GIVE_UP)
+            is_given_up[action.first] = true;
+    }
     bq_scheduler_wake(scheduler);
     const char *broken = bq_scheduler_check(scheduler);
     if (broken)
         fprintf(stderr, "%s\n", broken);
     MUST(!broken);
+    MUST(bq_scheduler_n_given_up(scheduler) <= bq_scheduler_n_done(scheduler));
 }
 
 /* One message behind the other; the kitchen that sent one is what it says is its step. */
 static void take_rest(const unsigned char *bytes, size_t n, bool has_recipe)
 {
-    struct bq_scheduler *scheduler = has_recipe ? start() : NULL;
     struct bq_message m;
+    bool is_first = true, is_resumed = bq_wire_get(bytes, n, &m) == 0 && m.kind == BQ_NOT_STORED;
+    struct bq_scheduler *scheduler = has_recipe ? start(is_resumed) : NULL;
     uint64_t now = 0;
+    memset(is_given_up, 0, sizeof is_given_up);
     for (size_t used = 0; bq_wire_get(bytes + used, n - used, &m) == 0;) {
         put_again(&m);
         now += m.step;
         if (scheduler)
-            tell(scheduler, &m, now);
+            tell(scheduler, &m, now, &is_first);
         if (m.kind == BQ_RESULT)
             take_result(&m, has_recipe ? bq_recipe_result_size(&recipe) : BQ_DIGEST_SIZE,
                         has_recipe ? recipe.plan.n_chunks : 1000);
