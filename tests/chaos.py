@@ -6,7 +6,7 @@
 Each run has a seed, which is printed and gives kitchens, transport, output and faults. It must end with
 the right digest and numbers, in time, and leave no process, no file beside its output and nothing in
 shared memory. Where the whole run dies, the same command is given again. Exit 0: all did."""
-import json, os, random, shutil, signal, subprocess, sys, tempfile, time
+import json, os, random, re, shutil, signal, subprocess, sys, tempfile, time
 
 KERNEL = r'''
 #define _GNU_SOURCE
@@ -142,7 +142,7 @@ def left(folder, marker, shm_before, is_launcher_dead):
     if not is_launcher_dead:  # nobody is there to remove what ranks made that had not yet met
         wrong += [f"temporary file {f}" for f in os.listdir(os.path.join(folder, "tmp"))]
     wrong += [f"shared memory {f}" for f in set(os.listdir("/dev/shm")) - shm_before
-              if "banquet" in f and "fuzz" not in f]
+              if re.fullmatch(r"banquet-[A-Za-z0-9]{6}", f)]
     return wrong
 
 
