@@ -604,7 +604,7 @@ static void a_filter_that_is_missing_is_named(void)
     CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
     CHECK_TEXT(message(&err), "counted.h5:/data: is compressed with filter 300 counting, which "
                               "this HDF5 library does not "
-                              "have; install its plugin, or rewrite the dataset with gzip");
+                              "have; install its plug-in and set HDF5_PLUGIN_PATH, or rewrite the dataset with gzip");
 }
 
 struct reader {

@@ -94,6 +94,7 @@ struct bq_output_spec {
     bool keeps_values;         /* the kernel makes no value that the input's type does not name */
     bool is_scratch;           /* a raw file (bq_raw_create), only for another step of the run */
     bool force;                /* replace a file that exists */
+    const char *work;          /* path of the work file that is to be made, or NULL: any */
     /* a shard: what it cannot take from `like`, because that is not to be seen; else NULL */
     const struct bq_number *number;
     const void *fill; /* one native number */
@@ -207,4 +208,3 @@ void bq_output_discard(struct bq_output *output);
 const char *bq_output_work_path(const struct bq_output *output);
 
 #endif
-

@@ -122,10 +122,12 @@ static int check_filters(const struct bq_input *input, struct bq_error *err)
         name[sizeof name - 1] = 0;
         store_want_filter((uint32_t)id);
         if (id >= 0 && H5Zfilter_avail(id) <= 0 && !can_read_first(input))
-            rc = bq_fail(err, BQ_EXIT_USAGE,
-                         "%s: is compressed with filter %d%s%s, which this HDF5 library does not "
-                         "have; install its plugin, or rewrite the dataset with gzip",
-                         input->where, (int)id, name[0] ? " " : "", name);
+            rc = bq_fail(
+                err, BQ_EXIT_USAGE,
+                "%s: is compressed with filter %d%s%s, which this HDF5 library does not "
+                "have; install its plug-in and set HDF5_PLUGIN_PATH, or rewrite the dataset "
+                "with gzip",
+                input->where, (int)id, name[0] ? " " : "", name);
     }
     store_release(creation);
     return rc;

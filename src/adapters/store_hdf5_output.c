@@ -60,7 +60,7 @@ struct bq_output *bq_output_create(const struct bq_output_spec *spec, struct bq_
     struct bq_output *output = store_new_output(spec, err);
     if (!output)
         return NULL;
-    int rc = store_work_create(&output->work, spec->file, spec->force, err);
+    int rc = store_work_create(&output->work, spec->file, spec->force, spec->work, err);
     if (rc == 0) {
         store_lock();
         output->memory = store_memory_type(spec->type);

@@ -290,7 +290,8 @@ void store_remove_shards(const char *file);
 
 int store_work_check(const char *name, bool force, const struct bq_input *not_this,
                      struct bq_error *err);
-int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err);
+int store_work_create(struct store_work *work, const char *name, bool force, const char *wanted,
+                      struct bq_error *err);
 
 /* Opens one that was left, for this process alone. */
 int store_work_resume(struct store_work *work, const char *name, bool force, const char *path,

@@ -98,8 +98,8 @@ static void remove_files(const char *folder, enum which which)
     while (dir && (entry = readdir(dir))) {
         size_t digits = strspn(entry->d_name, "0123456789");
         bool is_shard = digits && strcmp(entry->d_name + digits, ".h5") == 0;
-        if ((which == ALL || is_shard == (which == SHARDS)) &&
-            strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+        if ((which == ALL || is_shard == (which == SHARDS)) && strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0)
             unlinkat(dirfd(dir), entry->d_name, 0);
     }
     if (dir)

@@ -87,10 +87,13 @@ static int set_names(struct store_work *work, const char *name, bool force, char
     return bq_fail(err, BQ_EXIT_FAILED, "%s: out of memory", name);
 }
 
-int store_work_create(struct store_work *work, const char *name, bool force, struct bq_error *err)
+int store_work_create(struct store_work *work, const char *name, bool force, const char *wanted,
+                      struct bq_error *err)
 {
-    char *path = bq_path_hidden(name);
-    work->fd = path ? mkostemp(path, O_CLOEXEC) : -1;
+    char *path = wanted ? bq_strdup(wanted) : bq_path_hidden(name);
+    work->fd = !path    ? -1
+               : wanted ? open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)
+                        : mkostemp(path, O_CLOEXEC);
     if (path && work->fd < 0)
         bq_fail(err, BQ_EXIT_FAILED, "%s: cannot make a work file beside it: %s", name,
                 strerror(errno));

@@ -22,6 +22,11 @@ char *bq_path_hidden(const char *path)
     return hidden;
 }
 
+void bq_path_fill(char *hidden, const char six[6])
+{
+    memcpy(hidden + strlen(hidden) - 6, six, 6);
+}
+
 bool bq_path_is_hidden(const char *path)
 {
     const char *name = path + bq_path_folder(path);

@@ -115,12 +115,15 @@ int bq_accept_nothing(struct course *c, uint64_t chunk);
 
 /* course_journal.c. find: an open journal in c->journal that is to be gone on from, and the path of
  * its work file (bq_free; of no output: ""); NULL: there is none. forget: neither it nor the work
- * file stays. begin: a new one, unless one is open. recall: takes what counts in it. note: a result
- * that was accepted. mark: when it is time. leave: for a later run; false: there is nothing in it.
+ * file stays. begin: a new
+ * one, unless one is open, with a path for the work file (bq_free), or NULL; settle: when that is
+ * made. recall: takes what counts in it. note: a result that was accepted. mark: when it is time.
+ * leave: for a later run; false: there is nothing in it.
  */
 char *course_find_journal(struct course *c);
 void course_forget_journal(struct course *c);
-void course_begin_journal(struct course *c);
+char *course_begin_journal(struct course *c);
+void course_settle_journal(struct course *c);
 int course_recall(struct course *c);
 void course_note(struct course *c, struct bq_node node, const void *result);
 void course_mark(struct course *c);

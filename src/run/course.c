@@ -294,9 +294,13 @@ static int create(struct course *c, const char *left, int bell)
     if (!c->reduction || !c->report->kitchens || !c->report->given_up || !c->with || !c->n_crashes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
-    if (c->recipe->has_output) {
+    char *work = course_begin_journal(c);
+    if (c->recipe->has_output)
         c->gather = left ? bq_gather_resume(c->resolved, left, &why)
-                         : bq_gather_create(c->resolved, c->err);
+                         : bq_gather_create(c->resolved, work, c->err);
+    bq_free(work);
+    c->resolved->output.work = NULL;
+    if (c->recipe->has_output) {
         if (!c->gather && left) {
             fprintf(stderr, "banquet: what an earlier run has finished is done again: %s\n",
                     why.text);
@@ -305,7 +309,7 @@ static int create(struct course *c, const char *left, int bell)
         if (!c->gather)
             return -1;
     }
-    course_begin_journal(c);
+    course_settle_journal(c);
     if (c->gather && !c->journal)
         *c->options->work_file = bq_gather_work_file(c->gather);
     if (c->recipe->has_input) {

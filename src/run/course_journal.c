@@ -3,7 +3,7 @@
  * the journal has of it. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/random.h>
 
 #include "adapters/clock.h"
 #include "base/heap.h"
@@ -36,6 +36,14 @@ static void say(const struct course *c, const char *what, const char *why)
 {
     if (!c->coordinator->is_quiet)
         fprintf(stderr, "banquet: %s: %s\n", what, why);
+}
+
+/* It cannot be written any more: the run goes on without. What it had at the last mark still
+ * counts, if the run comes to no better end. */
+static void give_up(struct course *c, const struct bq_error *why)
+{
+    say(c, "what is finished from now on cannot be kept", why->text);
+    c->is_stuck = true;
 }
 
 static bool is_wanted(const struct course *c)
@@ -90,25 +98,52 @@ static bool needs_mark(const struct course *c)
     return c->recipe->has_output && c->recipe->output.how != BQ_OUTPUT_DIRECT;
 }
 
-void course_begin_journal(struct course *c)
+/* A name for the work file that nobody has. The journal has it before the file is made: so there is
+ * no moment in which a kill leaves a file that nobody knows. */
+static char *choose_work(const struct course *c)
+{
+    static const char letters[] = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+    unsigned char dice[6];
+    char six[6], *path = bq_path_hidden(c->resolved->output.file);
+    if (!path || getrandom(dice, sizeof dice, 0) != sizeof dice) {
+        bq_free(path);
+        return NULL;
+    }
+    for (int i = 0; i < 6; i++)
+        six[i] = letters[dice[i] % (sizeof letters - 1)];
+    bq_path_fill(path, six);
+    return path;
+}
+
+char *course_begin_journal(struct course *c)
 {
     struct bq_error why = {0};
     if (!is_wanted(c) || c->journal)
-        return;
-    const char *work = c->gather ? bq_gather_work_file(c->gather) : "";
+        return NULL;
+    char *work = c->recipe->has_output ? choose_work(c) : NULL;
+    const char *name = work ? work + bq_path_folder(work) : "";
     struct bq_journal_head head = {.of = *c->options->journal->of,
                                    .step = c->options->journal->step,
                                    .n_chunks = c->recipe->plan.n_chunks,
                                    .result_size = bq_recipe_result_size(c->recipe),
-                                   .needs_mark = needs_mark(c)};
-    size_t folder = work ? bq_path_folder(work) : 0;
-    if (!work || strlen(work + folder) >= sizeof head.work)
-        return;
-    strcpy(head.work, work + folder);
+                                   .needs_mark = true};
+    if ((c->recipe->has_output && !work) || strlen(name) >= sizeof head.work) {
+        bq_free(work);
+        return NULL;
+    }
+    strcpy(head.work, name);
     c->journal = bq_journal_create(c->options->journal->path, &head, &why);
     if (!c->journal)
         say(c, "no journal can be kept, and the run goes on without", why.text);
     c->marked_at = c->synced_at = bq_now();
+    return work;
+}
+
+void course_settle_journal(struct course *c)
+{
+    struct bq_error why = {0};
+    if (c->journal && !c->is_resumed && bq_journal_settle(c->journal, needs_mark(c), &why) < 0)
+        give_up(c, &why);
 }
 
 /* -- recalling ---------------------------------------------------------------------------- */
@@ -178,14 +213,6 @@ int course_recall(struct course *c)
 }
 
 /* -- keeping ------------------------------------------------------------------------------ */
-
-/* It cannot be written any more: the run goes on without. What it had at the last mark still
- * counts, if the run comes to no better end. */
-static void give_up(struct course *c, const struct bq_error *why)
-{
-    say(c, "what is finished from now on cannot be kept", why->text);
-    c->is_stuck = true;
-}
 
 void course_note(struct course *c, struct bq_node node, const void *result)
 {

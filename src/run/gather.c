@@ -95,8 +95,10 @@ static struct bq_gather *make(struct bq_resolved *resolved, const char *left, st
     return NULL;
 }
 
-struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error *err)
+struct bq_gather *bq_gather_create(struct bq_resolved *resolved, const char *work,
+                                   struct bq_error *err)
 {
+    resolved->output.work = work;
     return make(resolved, NULL, err);
 }
 

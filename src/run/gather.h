@@ -11,7 +11,8 @@ struct bq_gather;
 
 /* Makes the work file, or a folder for shards, and writes into the recipe what kitchens must know
  * of it. resolved must outlive it. Nothing is left behind by an error. */
-struct bq_gather *bq_gather_create(struct bq_resolved *resolved, struct bq_error *err);
+struct bq_gather *bq_gather_create(struct bq_resolved *resolved, const char *work,
+                                   struct bq_error *err);
 
 /* The same with a work file that an earlier run left: bq_output_resume. */
 struct bq_gather *bq_gather_resume(struct bq_resolved *resolved, const char *work,

@@ -106,6 +106,16 @@ struct bq_journal *bq_journal_create(const char *path, const struct bq_journal_h
     return NULL;
 }
 
+int bq_journal_settle(struct bq_journal *j, bool needs_mark, struct bq_error *err)
+{
+    unsigned char bytes[BQ_JOURNAL_HEAD];
+    if (j->head.needs_mark == needs_mark)
+        return 0;
+    j->head.needs_mark = needs_mark;
+    bq_journal_head_put(bytes, &j->head);
+    return put(j, bytes, sizeof bytes, 0) < 0 ? fail(j, "be written", err) : 0;
+}
+
 /* -- reading ------------------------------------------------------------------------------ */
 
 /* The record of the number `at`, through the buffer. false: there is none. */

@@ -17,6 +17,9 @@ struct bq_journal;
 struct bq_journal *bq_journal_create(const char *path, const struct bq_journal_head *head,
                                      struct bq_error *err);
 
+/* Before the first record: whether they need a MARK is known now. */
+int bq_journal_settle(struct bq_journal *journal, bool needs_mark, struct bq_error *err);
+
 /* One that an earlier run left. NULL: with err->text empty there is none, or not even its head;
  * else it is damaged, or not ours. */
 struct bq_journal *bq_journal_open(const char *path, struct bq_error *err);
