@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
 #include "base/heap.h"
 #include "cunit.h"
 
@@ -433,6 +436,43 @@ static void a_journal_without_a_whole_record_is_empty_and_goes_on(void)
     }
 }
 
+/* With a hash that is right, too. */
+static void a_head_of_another_version_is_refused(void)
+{
+    struct bq_journal_head head = head_of(16, false), out;
+    bq_journal_head_put(bytes, &head);
+    CHECK_TEXT((char *)bytes, "banquet journal 1\n");
+    bytes[16] = '2';
+    size_t n = BQ_JOURNAL_HEAD - sizeof(uint64_t);
+    struct bq_writer w = bq_writer(bytes + n, sizeof(uint64_t));
+    bq_put_u64(&w, XXH3_64bits_withSeed(bytes, n, 0));
+    CU_ASSERT_EQUAL(bq_journal_head_get(bytes, &out), -1);
+    bytes[16] = '1';
+    w = bq_writer(bytes + n, sizeof(uint64_t));
+    bq_put_u64(&w, XXH3_64bits_withSeed(bytes, n, 0));
+    CU_ASSERT_EQUAL(bq_journal_head_get(bytes, &out), 0);
+}
+
+/* Nothing of what lay in memory gets into a file. */
+static void every_byte_is_written(void)
+{
+    struct bq_journal_head head = head_of(100, false);
+    struct bq_record records[] = {{.is_mark = true}, {.node = {3, 0}, .result = result_of(1, 100)}};
+    unsigned char *two[] = {bytes, bytes + BQ_JOURNAL_HEAD};
+    for (int i = 0; i < 2; i++)
+        memset(two[i], i ? 0x55 : 0xaa, BQ_JOURNAL_HEAD);
+    for (int i = 0; i < 2; i++)
+        bq_journal_head_put(two[i], &head);
+    CU_ASSERT_EQUAL(memcmp(two[0], two[1], BQ_JOURNAL_HEAD), 0);
+    for (size_t k = 0; k < 2; k++) {
+        for (int i = 0; i < 2; i++) {
+            memset(two[i], i ? 0x55 : 0xaa, BQ_JOURNAL_HEAD);
+            bq_record_put(two[i], 9, 100, &records[k]);
+        }
+        CU_ASSERT_EQUAL(memcmp(two[0], two[1], bq_record_bytes(100)), 0);
+    }
+}
+
 static void the_longest_name_of_a_work_file_comes_back(void)
 {
     struct bq_journal_head head = head_of(16, true), out;
@@ -717,6 +757,8 @@ static const struct test tests[] = {
     {"records of the wrong number are refused", records_of_the_wrong_number_are_refused},
     {"a head of another job says so", a_head_of_another_job_says_so},
     {"a head that cannot be is refused", a_head_that_cannot_be_is_refused},
+    {"a head of another version is refused", a_head_of_another_version_is_refused},
+    {"every byte of a head and a record is written", every_byte_is_written},
     {"the longest name of a work file comes back", the_longest_name_of_a_work_file_comes_back},
     {"impossible nodes are refused", impossible_nodes_are_refused},
     {"a head is no record, and a record no head", a_head_is_no_record_and_a_record_no_head},

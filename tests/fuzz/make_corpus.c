@@ -1,6 +1,7 @@
-/* Writes the seeds of fuzz_codec and fuzz_message: make_corpus FOLDER, which has codec/ and
- * message/. The same bytes each time, as long as the formats stay as they are. */
-#include "fuzz.h"
+/* Writes the seeds of all targets but fuzz_file: make_corpus FOLDER, which has a folder for each.
+ * The same bytes each time, as long as the formats stay as they are. Here: of fuzz_codec and
+ * fuzz_message; make_corpus_left.c has the others. */
+#include "make_corpus.h"
 
 #include "adapters/codec.h"
 #include "adapters/stored.h"
@@ -9,7 +10,7 @@
 
 static const char *folder;
 
-static void save(const char *what, const char *name, const void *bytes, size_t n)
+void save(const char *what, const char *name, const void *bytes, size_t n)
 {
     char path[1000];
     snprintf(path, sizeof path, "%s/%s/%s", folder, what, name);
@@ -251,6 +252,19 @@ static void make_messages(void)
         {.kind = BQ_FAILED, .step = 1, .n = 1, .first = 99, .text = "a disk error"},
         {.kind = BQ_CLOSE, .step = 1},
         {.kind = BQ_BYE, .n = 75}};
+    static const struct bq_message again[] = {
+        {.kind = BQ_NOT_STORED, .first = 0, .n = 2},
+        {.kind = BQ_JOIN, .step = 1, .n = 1, .count = 1},
+        {.kind = BQ_REQUEST, .step = 1, .first = 2, .tau_ns = 1e6},
+        {.kind = BQ_FAILED, .step = 1, .first = 2},
+        {.kind = BQ_LOST, .step = 1, .first = 2, .text = "signal 11"},
+        {.kind = BQ_HELLO, .step = 1, .n = BQ_WIRE_VERSION, .text = "node-1"},
+        {.kind = BQ_JOIN, .step = 1, .n = 1, .count = 1},
+        {.kind = BQ_REQUEST, .step = 1, .first = 2, .tau_ns = 1e6},
+        {.kind = BQ_LEASE, .step = 1, .first = 0, .count = 3},
+        {.kind = BQ_REVOKE, .first = 0, .count = 1},
+        {.kind = BQ_LEASE, .step = 1, .first = 0, .count = 1},
+        {.kind = BQ_CLOSE}};
     unsigned char step[6000], message[6000];
     char name[100];
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++) {
@@ -272,6 +286,10 @@ static void make_messages(void)
     for (size_t i = 0; i < sizeof plain / sizeof *plain; i++)
         bq_wire_put(&w, &plain[i]);
     save_messages("all", &first, step, &w, message);
+    w = bq_writer(message, sizeof message);
+    for (size_t i = 0; i < sizeof again / sizeof *again; i++)
+        bq_wire_put(&w, &again[i]);
+    save_messages("resumed-lost-and-back", &first, step, &w, message);
 }
 
 static void make_report(const char *name, uint64_t wait_ns, uint64_t bytes)
@@ -315,5 +333,6 @@ int main(int argc, char **argv)
     make_messages();
     make_report("report", 30000000, 1 << 20);
     make_report("report-of-much-in-no-time", 1, UINT64_MAX);
+    make_left();
     return 0;
 }
