@@ -18,6 +18,7 @@ struct bq_coordinator_options {
     struct bq_transport *transport;
     struct bq_hello *hello; /* of each kitchen; kept up to date */
     uint64_t silence_ns;    /* who is silent for longer is taken for dead */
+    bool isolates;          /* kitchens cook in processes of their own */
     atomic_int *stop;       /* non-zero: asked to stop */
     bool is_terminal;       /* progress in place, instead of a line a second */
     bool is_quiet;          /* no progress */

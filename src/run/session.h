@@ -33,6 +33,8 @@ struct bq_session_options {
     bool is_resumable;   /* goes on from what an earlier run has finished, and saves; then: */
     bool is_fresh;       /* what an earlier run of the job left is not wanted */
     double checkpoint_s; /* what is finished is saved so often; below 0: never */
+    const char *door;    /* a file to be made, with which kitchens may join; NULL: none may */
+    const char *door_address; /* where it listens; NULL: for this machine only */
     unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */
 };
 

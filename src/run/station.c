@@ -259,7 +259,8 @@ int station_open(struct kitchen *k, struct bq_message *message)
         bq_recipe_free(&recipe);
         return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory");
     }
-    if (rc < 0 || s->index >= s->recipe.n_kitchens)
+    s->shard = (uint32_t)message->first;
+    if (rc < 0 || (message->n == 0 && s->index >= s->recipe.n_kitchens))
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
     if (rc < 0 || why.text[0] || (!is_again && station_ready(s, &why, epoch) < 0)) {
         clean_up(s);
