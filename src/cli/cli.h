@@ -18,6 +18,7 @@ struct bq_cli {
 };
 
 int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_join(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli);
@@ -50,6 +51,7 @@ struct bq_exec_options {
     double checkpoint_s; /* below 0: never */
     uint32_t max_kitchens, at_once;
     bool is_bound;
+    const char *door, *door_address; /* of run alone */
 };
 extern const struct argp bq_exec_argp;
 
