@@ -295,7 +295,7 @@ static int serve(struct porter *p)
         if (pass_down(p) < 0 || pass_up(p, &is_over) < 0 || look_for_end(p, is_over) < 0)
             return -1;
         look(p);
-        if (bq_transport_lost(p->transport, &rank))
+        if (!p->has_left && bq_transport_lost(p->transport, &rank))
             return bq_fail(p->err, BQ_EXIT_FAILED, "the coordinator is gone");
         if (p->has_left && !p->frames)
             break;
