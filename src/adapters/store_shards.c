@@ -105,9 +105,23 @@ static void remove_folder(const char *folder, bool only_shards)
     rmdir(folder);
 }
 
+/* What kitchens that were lost had begun. */
+static void remove_begun(const char *folder)
+{
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir && (entry = readdir(dir))) {
+        if (bq_path_is_hidden(entry->d_name))
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    }
+    if (dir)
+        closedir(dir);
+}
+
 int bq_shards_publish(struct bq_shards *shards, struct bq_error *err)
 {
     struct stat st;
+    remove_begun(shards->work);
     if (chmod(shards->work, 0777 & ~bq_umask()) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "%s: cannot set its mode: %s", shards->name,
                        strerror(errno));
