@@ -27,6 +27,7 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         break;
     case BQ_STEP:
         bq_put_u64(w, m->first);
+        bq_put_u64(w, m->count);
         bq_put_u32(w, m->n);
         bq_put_u64(w, m->time);
         break;
@@ -111,6 +112,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         break;
     case BQ_STEP:
         m->first = bq_get_u64(&r);
+        m->count = bq_get_u64(&r);
         m->n = bq_get_u32(&r);
         m->time = bq_get_u64(&r);
         break;

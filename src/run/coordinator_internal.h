@@ -56,6 +56,7 @@ struct course {
         with;                                 /* of each kitchen */
     uint32_t n_open;                          /* those that are WORKING */
     uint32_t *n_crashes;                      /* of each kitchen */
+    uint64_t *sent_at;                        /* clock; the step, to each kitchen */
     uint32_t *shard;                          /* that each kitchen writes, if they do */
     uint32_t n_shards;                        /* numbers that were given out */
     struct bq_journal *journal;               /* NULL: none is kept */

@@ -81,7 +81,7 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
     case BQ_REPORT:
         return on_report(c, kitchen, m);
     case BQ_JOIN: {
-        uint64_t there_and_back = now - c->epoch;
+        uint64_t there_and_back = now - c->sent_at[kitchen];
         uint64_t error = there_and_back > m->time ? there_and_back - m->time : 0;
         if (c->transport->n_machines > 1 && error > c->report->clock_error_ns)
             c->report->clock_error_ns = error;
@@ -178,9 +178,11 @@ static int send_step(struct course *c, uint32_t kitchen, bool has_first)
     if (!bytes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     struct bq_writer w = bq_writer(bytes, size);
+    c->sent_at[kitchen] = bq_now();
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_STEP,
                                          .step = c->options->number,
                                          .first = c->shard[kitchen],
+                                         .count = c->sent_at[kitchen] - c->epoch,
                                          .n = !has_first,
                                          .time = c->epoch});
     bq_recipe_put(&w, c->recipe);
@@ -356,8 +358,9 @@ static int create(struct course *c, const char *left, int bell)
     c->with = bq_alloc(config.n_kitchens, sizeof *c->with);
     c->n_crashes = bq_alloc(config.n_kitchens, sizeof *c->n_crashes);
     c->shard = bq_alloc(config.n_kitchens, sizeof *c->shard);
+    c->sent_at = bq_alloc(config.n_kitchens, sizeof *c->sent_at);
     if (!c->reduction || !c->report->kitchens || !c->report->given_up || !c->with ||
-        !c->n_crashes || !c->shard)
+        !c->n_crashes || !c->shard || !c->sent_at)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
     if (c->recipe->has_output) {
@@ -391,12 +394,14 @@ static void destroy_parts(struct course *c)
     bq_free(c->with);
     bq_free(c->n_crashes);
     bq_free(c->shard);
+    bq_free(c->sent_at);
     c->gather = NULL;
     c->reduction = NULL;
     c->scheduler = NULL;
     c->with = NULL;
     c->n_crashes = NULL;
     c->shard = NULL;
+    c->sent_at = NULL;
 }
 
 /* Seats in which nobody took part are left out. */

@@ -248,7 +248,9 @@ int station_open(struct kitchen *k, struct bq_message *message)
 {
     uint64_t arrived = bq_now();
     /* Ranks of one machine share a clock; from another machine, the message's way is the error. */
-    uint64_t epoch = k->transport->n_machines == 1 ? message->time : arrived;
+    uint64_t epoch = k->transport->n_machines == 1 ? message->time
+                     : message->count < arrived    ? arrived - message->count
+                                                   : 0;
     struct bq_error why = {0};
     struct bq_recipe recipe;
     int rc = bq_recipe_get(&message->rest, &recipe);
