@@ -1168,6 +1168,64 @@ static void cyclic_deals_in_turn_and_is_overruled_only_when_everybody_would_idle
     end();
 }
 
+/* Kitchens 0 and 1 and a seat, which is empty at first. */
+static void begin_with_a_guest(enum bq_policy policy, uint64_t block, uint64_t n_chunks)
+{
+    struct bq_scheduler_config config = {.n_chunks = n_chunks,
+                                         .n_kitchens = 3,
+                                         .n_guests = 1,
+                                         .schedule = {.policy = policy, .block = block}};
+    struct bq_error err = {0};
+    s = bq_scheduler_create(&config, &err);
+    now = 5 * SECOND;
+    CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+    lost(2);
+}
+
+static void a_guest_has_no_first_lease_and_takes_of_what_is_free(void)
+{
+    begin_with_a_guest(BQ_GUIDED, 0, 100); /* 0-24 and 25-49 are begun */
+    back(2);
+    join(2, 1);
+    request(2, 0, 0);
+    EXPECT(LEASE, 2, 50, 8); /* 50 / (2 * 3) */
+    EXPECT_NOTHING();
+    lost(2);
+    request(0, 0, 0);
+    EXPECT(LEASE, 0, 50, 12);
+    end();
+}
+
+static void a_guest_takes_what_was_dealt_to_others(void)
+{
+    begin_with_a_guest(BQ_CYCLIC, 5, 60); /* 0-4 and 5-9 are begun */
+    back(2);
+    join(2, 1);
+    request(2, 0, 0);
+    EXPECT(LEASE, 2, 10, 8);
+    request(0, 0, 0); /* its turn is 10-14 and then 20-24 */
+    EXPECT(LEASE, 0, 20, 5);
+    request(1, 0, 0);
+    EXPECT(LEASE, 1, 18, 2); /* what is left of 15-19 */
+    EXPECT_NOTHING();
+    end();
+}
+
+static void a_guest_is_enough(void)
+{
+    begin_with_a_guest(BQ_STATIC, 0, 10);
+    back(2);
+    join(2, 1);
+    lost(0);
+    lost(1);
+    CU_ASSERT_FALSE(bq_scheduler_is_stranded(s));
+    request(2, 0, 0);
+    EXPECT(LEASE, 2, 0, 5);
+    lost(2);
+    CU_ASSERT(bq_scheduler_is_stranded(s));
+    end();
+}
+
 static void stop_closes_everybody_and_leases_no_more(void)
 {
     begin(BQ_DYNAMIC, 1, 100, 3);
@@ -1358,6 +1416,10 @@ static const struct test tests[] = {
      static_is_overruled_only_when_everybody_would_idle},
     {"cyclic deals in turn and is overruled only when everybody would idle",
      cyclic_deals_in_turn_and_is_overruled_only_when_everybody_would_idle},
+    {"a guest has no first lease and takes of what is free",
+     a_guest_has_no_first_lease_and_takes_of_what_is_free},
+    {"a guest takes what was dealt to others", a_guest_takes_what_was_dealt_to_others},
+    {"a guest is enough", a_guest_is_enough},
     {"stop closes everybody and leases no more", stop_closes_everybody_and_leases_no_more},
     {"nonsense is ignored", nonsense_is_ignored},
 };

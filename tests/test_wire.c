@@ -16,7 +16,7 @@ static struct bq_message examples[] = {
      .n_cores = 3,
      .count = 128,
      .text = "node-17.example.org"},
-    {.kind = BQ_STEP, .step = 1, .time = UINT64_MAX},
+    {.kind = BQ_STEP, .step = 1, .first = 18, .count = 19, .time = UINT64_MAX},
     {.kind = BQ_JOIN, .step = UINT32_MAX, .n = 64, .time = 123456789},
     {.kind = BQ_REFUSED, .step = 2, .text = "no kernel"},
     {.kind = BQ_LEASE, .step = 3, .first = UINT64_MAX, .count = 1},

@@ -1,5 +1,6 @@
 #include "adapters/frames.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +81,7 @@ static int pieces(struct bq_frames *f, struct iovec *piece, uint32_t *sizes, int
     int n = 0, i = 0;
     size_t skip = f->written;
     for (struct bq_parcel *p = f->head; p && n + 2 <= most; p = p->next, i++) {
-        sizes[i] = (uint32_t)p->size;
+        sizes[i] = htole32((uint32_t)p->size);
         if (skip < sizeof sizes[i])
             piece[n++] = (struct iovec){(char *)&sizes[i] + skip, sizeof sizes[i] - skip};
         size_t into = skip > sizeof sizes[i] ? skip - sizeof sizes[i] : 0;
@@ -166,6 +167,7 @@ static int from_buffer(struct bq_frames *f, struct bq_parcel **parcel)
     if (n < sizeof size)
         return 0;
     memcpy(&size, f->buffer + f->begin, sizeof size);
+    size = le32toh(size);
     if (size > MOST)
         return -1;
     bool is_whole = n - sizeof size >= size;

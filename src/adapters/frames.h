@@ -1,6 +1,6 @@
-/* Messages over a stream socket between two processes of one machine: a size, then the bytes. Both
- * ends are ours; still, what is read is checked, as the other process may have been damaged by the
- * kernel that it runs. One thread. */
+/* Messages over a stream socket between two processes: a size (4 bytes, the lowest first), then the
+ * bytes. Both ends are ours; still, what is read is checked, as the other process may have been
+ * damaged by the kernel that it runs. One thread. */
 #ifndef BQ_ADAPTERS_FRAMES_H
 #define BQ_ADAPTERS_FRAMES_H
 

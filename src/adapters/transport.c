@@ -63,6 +63,11 @@ void bq_transport_abandon(struct bq_transport *t, uint32_t rank, bool must_die)
         t->ops->abandon(t, rank, must_die);
 }
 
+int bq_transport_joined(struct bq_transport *t, uint32_t *rank, bool *is_elsewhere)
+{
+    return t->ops->joined ? t->ops->joined(t, rank, is_elsewhere) : 0;
+}
+
 void bq_transport_is_broken(struct bq_transport *t)
 {
     t->is_broken = true;

@@ -1,5 +1,5 @@
 /* Moving messages between ranks. Two kinds with one face: mpi, and local (two threads of a
- * process).
+ * process). Behind either there may be guests (transport_guests.h).
  *
  * A transport belongs to one thread. Sending never blocks: a parcel is on its way when send
  * returns, and is released when its bytes are not needed any more (in the receiver's thread when
@@ -36,6 +36,7 @@ struct bq_transport_ops {
     int (*progress)(struct bq_transport *t, struct bq_error *err);
     int (*lost)(struct bq_transport *t, uint32_t *rank);                   /* may be NULL */
     void (*abandon)(struct bq_transport *t, uint32_t rank, bool must_die); /* may be NULL */
+    int (*joined)(struct bq_transport *t, uint32_t *rank, bool *is_elsewhere); /* may be NULL */
     void (*wait)(struct bq_transport *t, uint64_t timeout_ns, int fd);
     void (*destroy)(struct bq_transport *t);
 };
@@ -50,6 +51,7 @@ struct bq_transport {
     uint32_t n_here; /* kitchens of this machine, whatever cores they may use */
     bool is_bound;   /* the launcher gave the ranks of this machine different cores */
     bool is_broken;  /* see bq_transport_is_broken */
+    bool is_guest;   /* came later, and knows nothing of others on this machine */
 };
 
 /* Takes the parcel over, also on failure. */
@@ -78,6 +80,10 @@ int bq_transport_lost(struct bq_transport *t, uint32_t *rank);
 /* That rank is gone, or shall be (must_die: its process is ended, where that can be done): what is
  * under way to and from it is dropped, and so is what is sent to it later. */
 void bq_transport_abandon(struct bq_transport *t, uint32_t rank, bool must_die);
+
+/* Ranks that have come since: 1 with one of them, told once and before any message of it, and
+ * whether it is on a machine that none of the others was on when they began; 0: nobody else. */
+int bq_transport_joined(struct bq_transport *t, uint32_t *rank, bool *is_elsewhere);
 
 /* Somebody of the job is gone: whatever at the end needs all ranks is left out. */
 void bq_transport_is_broken(struct bq_transport *t);

@@ -19,6 +19,7 @@ struct bq_cli {
 };
 
 int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli);
+int bq_cmd_join(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_make(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_plan(int argc, char **argv, const struct bq_cli *cli);
 int bq_cmd_kernels(int argc, char **argv, const struct bq_cli *cli);
@@ -53,6 +54,7 @@ struct bq_exec_options {
     double silence_s;
     uint32_t max_kitchens, at_once, n_restarts;
     bool is_bound;
+    const char *door, *door_address; /* of run alone */
 };
 extern const struct argp bq_exec_argp;
 

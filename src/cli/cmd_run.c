@@ -1,6 +1,7 @@
 /* banquet run JOB: run a job. */
 #include <stdio.h>
 
+#include "adapters/door_file.h"
 #include "adapters/job_file.h"
 #include "adapters/vitals.h"
 #include "cli/cli.h"
@@ -14,6 +15,8 @@ struct run {
     const char *path;
     const struct bq_cli *cli;
 };
+
+enum { KEY_DOOR = 512, KEY_DOOR_ADDRESS };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -29,7 +32,15 @@ static error_t parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "one job at a time: '%s' is one too many", arg);
         r->path = arg;
         break;
+    case KEY_DOOR:
+        r->exec.door = arg;
+        break;
+    case KEY_DOOR_ADDRESS:
+        r->exec.door_address = arg;
+        break;
     case ARGP_KEY_END:
+        if (r->exec.door_address && !r->exec.door)
+            argp_error(state, "--door-address needs --door FILE");
         if (!r->path)
             argp_error(state, "which job? For example: banquet run jobs/brighten.yaml");
         break;
@@ -60,6 +71,7 @@ static int check(struct run *r)
     struct bq_resume *resume = job ? bq_resume_open(job, &options, &err) : NULL;
     int code = 0;
     if (!resume || bq_cli_check_files(r->exec.json, job, &err) < 0 ||
+        (r->exec.door && bq_door_file_check(r->exec.door, &err) < 0) ||
         bq_resolve_check(job, r->exec.force, resume, &err) < 0)
         code = bq_cli_complain(&err);
     else if (bq_graph_make(&graph, job, &err) < 0)
@@ -79,7 +91,17 @@ int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
 {
     static const struct argp_child children[] = {
         {&bq_job_argp, 0, NULL, 0}, {&bq_exec_argp, 0, NULL, 0}, {0}};
+    static const struct argp_option options[] = {
+        {"door", KEY_DOOR, "FILE", 0,
+         "Let other kitchens join by `banquet join FILE` while it runs; FILE is made, and has a key",
+         2},
+        {"door-address", KEY_DOOR_ADDRESS, "ADDRESS", 0,
+         "Where the door listens: an address of this machine, or 0.0.0.0 for all (default: only "
+         "this machine can reach it)",
+         2},
+        {0}};
     static const struct argp argp = {
+        .options = options,
         .parser = parse,
         .args_doc = "JOB.yaml",
         .doc = "Run a job: a kernel over every chunk of a dataset, or several such steps.\v"

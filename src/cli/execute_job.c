@@ -73,6 +73,8 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
         struct bq_session_options o = {.version = BANQUET_VERSION,
                                        .max_kitchens = options->max_kitchens,
                                        .at_once = options->at_once,
+                                       .door = options->door,
+                                       .door_address = options->door_address,
                                        .force = options->force,
                                        .is_resumable = options->is_resumable,
                                        .is_fresh =

@@ -21,6 +21,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", bq_cmd_run, "run a job: a kernel over every chunk of a dataset"},
+    {"join", bq_cmd_join, "cook for a job that runs: run it with --door FILE, then join FILE"},
     {"plan", bq_cmd_plan, "a dry run: chunks, bytes, memory, leases; writes nothing"},
     {"make", bq_cmd_make, "make a dataset, in parallel, from a seed"},
     {"view", bq_cmd_view, "2-D datasets as a picture, side by side"},

@@ -21,7 +21,7 @@ struct bq_scheduler {
     struct bq_ledger *ledger;
     struct bq_crew *crew;
     struct bq_policy_round round;
-    uint64_t cursor; /* no chunk below it is free; 0 while a policy is dealt, and not overruled */
+    uint64_t cursor; /* no chunk below it is free */
     uint64_t n_given_up;
     double svc_ns;
     bool is_stopping;
@@ -48,10 +48,10 @@ struct bq_scheduler *bq_scheduler_create(const struct bq_scheduler_config *confi
         goto no_memory;
     if (config->is_fed && config->n_chunks) /* held by nobody, until they are fed */
         bq_ledger_hold(s->ledger, 0, config->n_chunks);
-    for (uint32_t k = 0; k < config->n_kitchens && !config->is_fed && !config->is_resumed; k++) {
+    uint32_t n = config->n_kitchens - config->n_guests;
+    for (uint32_t k = 0; k < n && !config->is_fed && !config->is_resumed; k++) {
         struct bq_held held = {0};
-        bq_policy_first(&config->schedule, config->n_chunks, config->n_kitchens, k, &held.first,
-                        &held.count);
+        bq_policy_first(&config->schedule, config->n_chunks, n, k, &held.first, &held.count);
         if (held.count == 0)
             continue;
         bq_ledger_hold(s->ledger, held.first, held.count);
@@ -260,13 +260,13 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
     if (n_free == 0)
         return false;
     struct bq_schedule schedule = s->config.schedule;
+    uint32_t n_dealt = s->config.n_kitchens - s->config.n_guests;
     if (bq_policy_is_dealt(schedule.policy)) {
         uint64_t n = 0;
-        while (!s->is_overruled) {
+        while (!s->is_overruled && kitchen < n_dealt) {
             uint64_t *turn = bq_crew_turn(s->crew, kitchen);
             uint64_t from, size;
-            bq_policy_dealt(&schedule, s->config.n_chunks, s->config.n_kitchens, kitchen, *turn,
-                            &from, &size);
+            bq_policy_dealt(&schedule, s->config.n_chunks, n_dealt, kitchen, *turn, &from, &size);
             if (size == 0)
                 break;
             n = bq_ledger_next_free(s->ledger, from, size, first);
@@ -277,9 +277,9 @@ static bool find_work(struct bq_scheduler *s, uint32_t kitchen, uint64_t *first,
             (*turn)++;
         }
         /* The progress rule: work is left that the policy gives to nobody, and nobody works. */
-        if (!s->is_overruled && bq_crew_n_busy(s->crew) > 0)
+        if (!s->is_overruled && kitchen < n_dealt && bq_crew_n_busy(s->crew) > 0)
             return false;
-        s->is_overruled = true;
+        s->is_overruled |= kitchen < n_dealt;
         schedule = (struct bq_schedule){.policy = BQ_GUIDED};
     }
     uint32_t n_open = bq_crew_n_open(s->crew);

@@ -72,6 +72,8 @@ struct bq_action {
 struct bq_scheduler_config {
     uint64_t n_chunks;
     uint32_t n_kitchens;
+    uint32_t n_guests; /* the last of them come later: no first lease, nothing dealt to them; they
+                          take of what is free */
     struct bq_schedule schedule;
     bool is_fed;       /* no chunk may be leased before BQ_EVENT_FED; there are no first leases */
     bool is_resumed;   /* some chunks are done: there are no first leases either */

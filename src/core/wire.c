@@ -26,6 +26,11 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_text(w, m->text);
         break;
     case BQ_STEP:
+        bq_put_u64(w, m->first);
+        bq_put_u64(w, m->count);
+        bq_put_u32(w, m->n);
+        bq_put_u64(w, m->time);
+        break;
     case BQ_START:
         bq_put_u32(w, m->n);
         bq_put_u64(w, m->time);
@@ -106,6 +111,11 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         bq_get_text(&r, m->text, sizeof m->text);
         break;
     case BQ_STEP:
+        m->first = bq_get_u64(&r);
+        m->count = bq_get_u64(&r);
+        m->n = bq_get_u32(&r);
+        m->time = bq_get_u64(&r);
+        break;
     case BQ_START:
         m->n = bq_get_u32(&r);
         m->time = bq_get_u64(&r);

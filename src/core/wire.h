@@ -30,7 +30,7 @@
 #include "core/reduction.h"
 #include "core/report.h"
 
-#define BQ_WIRE_VERSION 5u
+#define BQ_WIRE_VERSION 6u
 
 enum bq_message_kind {
     BQ_HELLO = 1,
@@ -64,7 +64,8 @@ enum bq_refused_by { BQ_BY_KERNEL, BQ_BY_INPUT, BQ_BY_OUTPUT };
 struct bq_message {
     enum bq_message_kind kind;
     uint32_t step;
-    uint64_t first, count;  /* LEASE REVOKE DROPPED; FAILED FETCH STORED NOT_STORED: first, the
+    uint64_t first, count;  /* LEASE REVOKE DROPPED; STEP: first, the shard to write, count, ns
+                               since it began; FAILED FETCH STORED NOT_STORED: first, the
                                chunk;  REQUEST: count = unstarted, first = wanted; LOST: step and
                                first: the chunk that is to blame, or BQ_NO_CHUNK; BYE: count: not
                                all are alive */

@@ -27,8 +27,8 @@ int bq_accept(struct course *c, uint32_t kitchen, struct bq_message *m)
         c->report->n_discarded += n - action.count;
         if (bq_reduction_add(c->reduction, node, result, c->has_undone || action.count < n) < 0)
             return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory for results");
-        if (c->gather &&
-            bq_gather_take(c->gather, kitchen, node, &m->rest, m->data_size, c->err) < 0)
+        if (c->gather && bq_gather_take(c->gather, kitchen, c->shard[kitchen], node, &m->rest,
+                                        m->data_size, c->err) < 0)
             return -1;
         course_note(c, node, result);
         if (c->recipe->output.is_scratch)

@@ -30,6 +30,7 @@ struct bq_coordinator *bq_coordinator_create(const struct bq_coordinator_options
                                   .stop = options->stop,
                                   .is_terminal = options->is_terminal,
                                   .is_quiet = options->is_quiet,
+                                  .isolates = options->isolates,
                                   .bell = bell};
     bq_affinity_answer_fast();
     return co;
@@ -80,6 +81,10 @@ bool bq_coordinator_can_feed(const struct bq_coordinator *co, uint32_t feeder,
                              const struct bq_recipe *recipe)
 {
     const struct course *c = course_find(co, feeder);
+    for (uint32_t k = 0; k + 1 < co->transport->n_ranks; k++) {
+        if (co->hello[k].is_elsewhere && co->hello[k].presence < BQ_OUT)
+            return false;
+    }
     return c && c->last_accept == c->epoch && bq_feed_can(&c->recipe->plan, &recipe->plan);
 }
 
@@ -105,7 +110,7 @@ int bq_coordinator_forget(struct bq_coordinator *co, uint32_t comes_again, struc
     int rc = 0;
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_FORGET, .n = comes_again});
     for (uint32_t rank = 1; rc == 0 && rank < co->transport->n_ranks; rank++)
-        rc = co->hello[rank - 1].presence == BQ_GONE
+        rc = co->hello[rank - 1].presence >= BQ_GONE
                  ? 0
                  : bq_transport_send_copy(co->transport, rank, bytes, (size_t)(w.at - bytes), err);
     return rc;
@@ -140,7 +145,10 @@ static int leave(struct bq_coordinator *co, uint32_t kitchen)
     co->hello[kitchen].is_leaving = true;
     for (struct course *c = co->courses; rc == 0 && c; c = c->next)
         rc = course_leave(c, kitchen);
-    return rc;
+    if (rc < 0 || !co->hello[kitchen].is_guest)
+        return rc;
+    co->hello[kitchen].presence = BQ_PARTING;
+    return guests_dismiss(co, kitchen);
 }
 
 static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, size_t size,
@@ -149,14 +157,23 @@ static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, s
     struct bq_message message;
     if (from == 0 || from >= co->transport->n_ranks)
         return 0;
-    if (bq_wire_get(bytes, size, &message) < 0)
-        return bq_fail(err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
-    struct course *c = course_find(co, message.step);
-    bool is_ours = c && from <= c->recipe->n_kitchens;
     uint32_t kitchen = from - 1;
-    if (co->hello[kitchen].presence >= BQ_OUT)
+    struct bq_hello *hello = &co->hello[kitchen];
+    if (bq_wire_get(bytes, size, &message) < 0) {
+        if (!hello->is_guest)
+            return bq_fail(err, BQ_EXIT_FAILED, "a message of kitchen %u cannot be read", from);
+        losses_gone(co, kitchen, "a message of it cannot be read");
+        return 0;
+    }
+    struct course *c = course_find(co, message.step);
+    bool is_ours = c && from <= c->n_seats;
+    hello->silence = 0;
+    if (message.kind == BQ_BYE && hello->is_dismissed) {
+        guests_part(co, kitchen);
+        return 0;
+    }
+    if (hello->presence >= BQ_OUT)
         return 0; /* others do its work */
-    co->hello[kitchen].silence = 0;
     if (message.kind == BQ_BYE)
         losses_gone(co, kitchen, "it left");
     else if (message.kind == BQ_REFUSED && message.step == 0)
@@ -167,9 +184,9 @@ static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, s
         return losses_returned(co, kitchen, &message, err);
     else if (message.kind == BQ_LEAVING)
         return leave(co, kitchen);
-    else if (is_ours)
-        return course_handle(c, kitchen, &message);
-    return 0;
+    else if (is_ours && course_handle(c, kitchen, &message) < 0)
+        return -1;
+    return hello->presence == BQ_PARTING ? guests_dismiss(co, kitchen) : 0;
 }
 
 static int receive_all(struct bq_coordinator *co, struct bq_error *err)

@@ -20,6 +20,7 @@ struct bq_coordinator_options {
     uint64_t silence_ns;    /* who is silent for longer is taken for dead */
     uint64_t grace_ns;      /* after that, chunks on the cooks have so long */
     bool *is_abrupt;        /* set when they took longer: kitchens are left at work */
+    bool isolates;          /* kitchens cook in processes of their own */
     atomic_int *stop;       /* non-zero: asked to stop */
     bool is_terminal;       /* progress in place, instead of a line a second */
     bool is_quiet;          /* no progress */

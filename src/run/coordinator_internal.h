@@ -20,7 +20,7 @@ struct bq_coordinator {
     uint64_t grace_ns, stopped_at;
     bool *is_abrupt;
     atomic_int *stop;
-    bool is_terminal, is_quiet;
+    bool is_terminal, is_quiet, isolates;
     int bell;               /* rung by the larders' threads */
     struct course *courses; /* the oldest first */
     struct bq_progress progress;
@@ -39,7 +39,7 @@ struct course {
     struct bq_resolved *resolved;
     const struct bq_recipe *recipe;
     const struct bq_step_options *options;
-    struct bq_report *report;
+    struct bq_report *report; /* its kitchens: n_seats, and guests whose seats others took */
     struct bq_error *err;
     struct bq_scheduler *scheduler;
     struct bq_reduction *reduction;
@@ -47,16 +47,20 @@ struct course {
     struct bq_larder *larder; /* NULL without input */
     struct bq_merge merge;
     uint64_t epoch, last_accept, n_messages;
-    uint64_t cpu_at; /* this thread's, when the step began */
+    uint64_t cpu_at;  /* this thread's, when the step began */
+    uint32_t n_seats; /* kitchens and seats of guests; the recipe's n_kitchens are the first */
     enum course_with {
         WITHOUT,   /* lost, or never here */
-        UNWILLING, /* refused it */
+        UNWILLING, /* refused it, or is not asked */
         WORKING,   /* has the step */
         REPORTED,  /* is done with it */
     } *
         with;                                 /* of each kitchen */
     uint32_t n_open;                          /* those that are WORKING */
     uint32_t *n_crashes;                      /* of each kitchen */
+    uint64_t *sent_at;                        /* clock; the step, to each kitchen */
+    uint32_t *shard;                          /* that each kitchen writes, if they do */
+    uint32_t n_shards;                        /* numbers that were given out */
     struct bq_journal *journal;               /* NULL: none is kept */
     bool is_resumed;                          /* it has what an earlier run finished */
     bool is_stuck;                            /* it cannot be written any more */
@@ -87,6 +91,12 @@ int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char 
 
 /* It is there again, with nothing: it gets the step, if that is not done. */
 int course_welcome(struct course *c, uint32_t kitchen);
+
+/* A new guest took the seat: what was of the one before is kept apart. -1: no memory. */
+int course_renew(struct course *c, uint32_t kitchen);
+
+/* It has left in order. */
+void course_part(struct course *c, uint32_t kitchen);
 
 /* It cannot take part, or will not any more. */
 void course_refused(struct course *c, uint32_t kitchen, const char *why);
@@ -128,6 +138,13 @@ int course_recall(struct course *c);
 void course_note(struct course *c, struct bq_node node, const void *result);
 void course_mark(struct course *c);
 bool course_leave_journal(struct course *c);
+
+/* guests.c: those that join a job that runs. look: who has come; greet: it said HELLO; dismiss: who
+ * has given everything back, or is out, may go once it has reported; part: it does. */
+void guests_look(struct bq_coordinator *co);
+void guests_greet(const struct bq_coordinator *co, uint32_t kitchen);
+int guests_dismiss(struct bq_coordinator *co, uint32_t kitchen);
+void guests_part(struct bq_coordinator *co, uint32_t kitchen);
 
 /* losses.c */
 void losses_gone(struct bq_coordinator *co, uint32_t kitchen, const char *why);

@@ -82,7 +82,7 @@ int course_handle(struct course *c, uint32_t kitchen, struct bq_message *m)
     case BQ_REPORT:
         return on_report(c, kitchen, m);
     case BQ_JOIN: {
-        uint64_t there_and_back = now - c->epoch;
+        uint64_t there_and_back = now - c->sent_at[kitchen];
         uint64_t error = there_and_back > m->time ? there_and_back - m->time : 0;
         if (c->transport->n_machines > 1 && error > c->report->clock_error_ns)
             c->report->clock_error_ns = error;
@@ -162,14 +162,30 @@ static void end_input(struct course *c, int bell)
 /* The step goes to a kitchen; its first lease only if it was here from the beginning. */
 static int send_step(struct course *c, uint32_t kitchen, bool has_first)
 {
+    const struct bq_hello *h = &c->coordinator->hello[kitchen];
+    uint32_t n_cores = bq_greeting_cores(c->coordinator->hello, c->recipe->n_kitchens, c->n_seats);
+    if (n_cores > c->report->n_cores)
+        c->report->n_cores = n_cores;
+    if (h->is_guest) { /* it may be gone when the report is made */
+        struct bq_kitchen_report *r = &c->report->kitchens[kitchen];
+        r->rank = kitchen + 1;
+        r->pid = h->pid;
+        snprintf(r->host, sizeof r->host, "%s", h->host);
+    }
+    /* What it wrote before may be kept, or half there: a number is used once. */
+    c->shard[kitchen] = c->shard[kitchen] ? ++c->n_shards : kitchen + 1;
     size_t size = bq_recipe_bytes(c->recipe) + BQ_WIRE_FIXED;
     unsigned char *bytes = bq_alloc(1, size);
     if (!bytes)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     struct bq_writer w = bq_writer(bytes, size);
-    bq_wire_put(
-        &w, &(struct bq_message){
-                .kind = BQ_STEP, .step = c->options->number, .n = !has_first, .time = c->epoch});
+    c->sent_at[kitchen] = bq_now();
+    bq_wire_put(&w, &(struct bq_message){.kind = BQ_STEP,
+                                         .step = c->options->number,
+                                         .first = c->shard[kitchen],
+                                         .count = c->sent_at[kitchen] - c->epoch,
+                                         .n = !has_first,
+                                         .time = c->epoch});
     bq_recipe_put(&w, c->recipe);
     int rc =
         bq_transport_send_copy(c->transport, kitchen + 1, bytes, (size_t)(w.at - bytes), c->err);
@@ -179,16 +195,35 @@ static int send_step(struct course *c, uint32_t kitchen, bool has_first)
     return rc;
 }
 
+/* Kitchens beyond --kitchens are not asked; guests always. */
+static bool is_asked(const struct course *c, uint32_t kitchen)
+{
+    return kitchen < c->recipe->n_kitchens || c->coordinator->hello[kitchen].is_guest;
+}
+
+/* What is read while it is made must be on one machine: file systems between two may show old
+ * pages. */
+static bool may_take(const struct course *c, uint32_t kitchen)
+{
+    bool is_followed = c->feed != NULL;
+    for (const struct course *d = c->coordinator->courses; d; d = d->next)
+        is_followed |= d->feed && d->feeder == c->options->number;
+    return !is_followed || !c->coordinator->hello[kitchen].is_elsewhere;
+}
+
 static int open_step(struct course *c)
 {
     c->cpu_at = bq_now_cpu();
     c->epoch = c->last_accept = bq_now();
     c->report->start_ns = bq_now_date();
     int rc = 0;
-    for (uint32_t k = 0; rc == 0 && k < c->recipe->n_kitchens; k++) {
+    for (uint32_t k = 0; rc == 0 && k < c->n_seats; k++) {
         const struct bq_hello *hello = &c->coordinator->hello[k];
-        if (hello->presence == BQ_HERE && !hello->is_leaving)
-            rc = send_step(c, k, !c->is_resumed);
+        bool is_here = hello->presence == BQ_HERE && !hello->is_leaving;
+        if (!is_asked(c, k))
+            c->with[k] = UNWILLING;
+        if (is_here && is_asked(c, k) && may_take(c, k))
+            rc = send_step(c, k, !c->is_resumed && k < c->recipe->n_kitchens);
         else
             bq_scheduler_tell(c->scheduler, c->epoch,
                               &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = k});
@@ -208,7 +243,7 @@ static void undo(void *context, uint64_t first, uint64_t count)
 
 void course_lose(struct course *c, uint32_t kitchen)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] <= UNWILLING)
+    if (kitchen >= c->n_seats || c->with[kitchen] <= UNWILLING)
         return;
     bool was_working = c->with[kitchen] == WORKING;
     c->with[kitchen] = WITHOUT;
@@ -218,8 +253,8 @@ void course_lose(struct course *c, uint32_t kitchen)
                       &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
     if (!was_working || !c->gather)
         return;
-    bq_gather_lose(c->gather, kitchen, undo, c);
-    for (uint32_t k = 0; c->has_undone && k < c->recipe->n_kitchens; k++) {
+    bq_gather_lose(c->gather, c->shard[kitchen], undo, c);
+    for (uint32_t k = 0; c->has_undone && k < c->n_seats; k++) {
         if (c->coordinator->hello[k].presence == BQ_HERE && k != kitchen)
             course_welcome(c, k); /* who returned when nothing was left to do */
     }
@@ -228,7 +263,7 @@ void course_lose(struct course *c, uint32_t kitchen)
 int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char *why)
 {
     uint64_t now = bq_now();
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WORKING)
+    if (kitchen >= c->n_seats || c->with[kitchen] != WORKING)
         return 0;
     snprintf(c->why, sizeof c->why, "%.190s", why);
     c->by = BQ_BY_KERNEL;
@@ -240,7 +275,7 @@ int course_blame(struct course *c, uint32_t kitchen, uint64_t chunk, const char 
 
 int course_welcome(struct course *c, uint32_t kitchen)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WITHOUT ||
+    if (kitchen >= c->n_seats || c->with[kitchen] != WITHOUT || !may_take(c, kitchen) ||
         c->coordinator->hello[kitchen].is_leaving ||
         bq_scheduler_n_done(c->scheduler) == c->recipe->plan.n_chunks)
         return 0;
@@ -249,9 +284,41 @@ int course_welcome(struct course *c, uint32_t kitchen)
     return send_step(c, kitchen, false);
 }
 
+int course_renew(struct course *c, uint32_t kitchen)
+{
+    struct bq_report *r = c->report;
+    if (kitchen >= c->n_seats)
+        return 0;
+    if (r->kitchens[kitchen].rank) {
+        struct bq_kitchen_report *more = bq_alloc(r->n_kitchens + 1, sizeof *more);
+        if (!more)
+            return -1;
+        memcpy(more, r->kitchens, r->n_kitchens * sizeof *more);
+        more[r->n_kitchens] = more[kitchen];
+        more[r->n_kitchens++].n_lost = c->n_crashes[kitchen];
+        more[kitchen] = (struct bq_kitchen_report){0};
+        bq_free(r->kitchens);
+        r->kitchens = more;
+    }
+    c->n_crashes[kitchen] = 0;
+    c->with[kitchen] = WITHOUT;
+    return 0;
+}
+
+void course_part(struct course *c, uint32_t kitchen)
+{
+    if (kitchen >= c->n_seats || c->with[kitchen] != REPORTED) {
+        course_lose(c, kitchen);
+        return;
+    }
+    c->with[kitchen] = WITHOUT;
+    bq_scheduler_tell(c->scheduler, bq_now(),
+                      &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
+}
+
 void course_refused(struct course *c, uint32_t kitchen, const char *why)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] <= UNWILLING)
+    if (kitchen >= c->n_seats || c->with[kitchen] <= UNWILLING)
         return;
     course_lose(c, kitchen);
     c->with[kitchen] = UNWILLING;
@@ -264,7 +331,7 @@ void course_refused(struct course *c, uint32_t kitchen, const char *why)
 
 int course_leave(struct course *c, uint32_t kitchen)
 {
-    if (kitchen >= c->recipe->n_kitchens || c->with[kitchen] != WORKING)
+    if (kitchen >= c->n_seats || c->with[kitchen] != WORKING)
         return 0;
     bq_scheduler_tell(c->scheduler, bq_now(),
                       &(struct bq_event){.kind = BQ_EVENT_LOST, .kitchen = kitchen});
@@ -275,8 +342,10 @@ int course_leave(struct course *c, uint32_t kitchen)
 static int create(struct course *c, const char *left, int bell)
 {
     struct bq_error why = {0};
+    c->n_seats = c->n_shards = c->transport->n_ranks - 1;
     struct bq_scheduler_config config = {.n_chunks = c->recipe->plan.n_chunks,
-                                         .n_kitchens = c->recipe->n_kitchens,
+                                         .n_kitchens = c->n_seats,
+                                         .n_guests = c->n_seats - c->recipe->n_kitchens,
                                          .schedule = c->recipe->schedule,
                                          .is_fed = c->recipe->is_fed,
                                          .is_resumed = c->is_resumed,
@@ -291,7 +360,10 @@ static int create(struct course *c, const char *left, int bell)
     c->report->given_up = bq_alloc(BQ_MAX_NAMED, sizeof *c->report->given_up);
     c->with = bq_alloc(config.n_kitchens, sizeof *c->with);
     c->n_crashes = bq_alloc(config.n_kitchens, sizeof *c->n_crashes);
-    if (!c->reduction || !c->report->kitchens || !c->report->given_up || !c->with || !c->n_crashes)
+    c->shard = bq_alloc(config.n_kitchens, sizeof *c->shard);
+    c->sent_at = bq_alloc(config.n_kitchens, sizeof *c->sent_at);
+    if (!c->reduction || !c->report->kitchens || !c->report->given_up || !c->with ||
+        !c->n_crashes || !c->shard || !c->sent_at)
         return bq_fail(c->err, BQ_EXIT_FAILED, "out of memory");
     c->report->n_kitchens = config.n_kitchens;
     char *work = course_begin_journal(c);
@@ -328,11 +400,41 @@ static void destroy_parts(struct course *c)
     bq_scheduler_destroy(c->scheduler);
     bq_free(c->with);
     bq_free(c->n_crashes);
+    bq_free(c->shard);
+    bq_free(c->sent_at);
     c->gather = NULL;
     c->reduction = NULL;
     c->scheduler = NULL;
     c->with = NULL;
     c->n_crashes = NULL;
+    c->shard = NULL;
+    c->sent_at = NULL;
+}
+
+/* Seats in which nobody took part are left out. */
+static void describe_kitchens(struct course *c, const struct bq_hello *hello)
+{
+    struct bq_report *r = c->report;
+    size_t n = 0;
+    for (size_t k = 0; k < r->n_kitchens; k++) {
+        struct bq_kitchen_report *report = &r->kitchens[k];
+        if (k < c->recipe->n_kitchens && !report->rank) { /* it was lost */
+            report->rank = (uint32_t)k + 1;
+            report->pid = hello[k].pid;
+            snprintf(report->host, sizeof report->host, "%s", hello[k].host);
+        }
+        if (k < c->n_seats) {
+            report->n_lost = c->n_crashes[k];
+            report->is_gone = k < c->recipe->n_kitchens && hello[k].presence >= BQ_OUT;
+        }
+        r->bytes_in += report->bytes_in;
+        r->bytes_out += report->bytes_out;
+        if (report->rank)
+            r->kitchens[n++] = *report;
+    }
+    r->n_kitchens = n;
+    uint32_t n_cores = bq_greeting_cores(hello, c->recipe->n_kitchens, c->n_seats);
+    r->n_cores = n_cores > r->n_cores ? n_cores : r->n_cores;
 }
 
 static void describe(struct course *c, const struct bq_hello *hello)
@@ -362,18 +464,7 @@ static void describe(struct course *c, const struct bq_hello *hello)
     r->coordinator_cpu = (double)(bq_now_cpu() - c->cpu_at) / 1e9;
     r->n_messages = c->n_messages;
     r->svc_ns = c->svc_ns;
-    for (size_t k = 0; k < r->n_kitchens; k++) {
-        if (!r->kitchens[k].rank) { /* it was lost */
-            r->kitchens[k].rank = (uint32_t)k + 1;
-            r->kitchens[k].pid = hello[k].pid;
-            snprintf(r->kitchens[k].host, sizeof r->kitchens[k].host, "%s", hello[k].host);
-        }
-        r->kitchens[k].n_lost = c->n_crashes[k];
-        r->kitchens[k].is_gone = hello[k].presence >= BQ_OUT;
-        r->bytes_in += r->kitchens[k].bytes_in;
-        r->bytes_out += r->kitchens[k].bytes_out;
-    }
-    r->n_cores = bq_greeting_cores(hello, (uint32_t)r->n_kitchens);
+    describe_kitchens(c, hello);
 }
 
 /* -- from its beginning to its end -------------------------------------------------------- */
@@ -395,12 +486,14 @@ int course_open(struct course *c, int bell)
     return rc < 0 || course_recall(c) < 0 ? -1 : open_step(c);
 }
 
-/* Whether a kitchen is lost but will return. */
+/* Whether a kitchen is lost but will return, or a guest is just coming. */
 static bool is_awaited(const struct course *c)
 {
     bool is = false;
-    for (uint32_t k = 0; k < c->recipe->n_kitchens; k++)
-        is |= c->coordinator->hello[k].presence == BQ_RETURNING;
+    for (uint32_t k = 0; k < c->n_seats; k++) {
+        enum bq_presence presence = c->coordinator->hello[k].presence;
+        is |= presence == BQ_RETURNING || presence == BQ_EXPECTED;
+    }
     return is;
 }
 

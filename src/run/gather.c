@@ -160,7 +160,7 @@ static int write_chunk(struct bq_gather *g, uint64_t chunk, struct bq_reader *da
                : bq_output_write(g->output, block.offset, block.extent, native, err);
 }
 
-int bq_gather_take(struct bq_gather *g, uint32_t kitchen, struct bq_node node,
+int bq_gather_take(struct bq_gather *g, uint32_t kitchen, uint32_t shard, struct bq_node node,
                    struct bq_reader *data, uint64_t size, struct bq_error *err)
 {
     bool is_there = g->recipe->output.how == BQ_OUTPUT_DIRECT || g->shards;
@@ -172,18 +172,18 @@ int bq_gather_take(struct bq_gather *g, uint32_t kitchen, struct bq_node node,
                        kitchen + 1);
     if (g->shards) {
         g->has_own_shard |= size > 0;
-        bq_shard_map_set(&g->map, node.first, bq_node_size(node), size > 0 ? 0 : kitchen + 1);
+        bq_shard_map_set(&g->map, node.first, bq_node_size(node), size > 0 ? 0 : shard);
     }
     return size > 0 ? write_chunk(g, node.first, data, size, err) : 0;
 }
 
-void bq_gather_lose(struct bq_gather *g, uint32_t kitchen,
+void bq_gather_lose(struct bq_gather *g, uint32_t shard,
                     void (*lost)(void *context, uint64_t first, uint64_t count), void *context)
 {
     if (!g->shards)
         return;
-    bq_shards_lose(g->shards, kitchen + 1);
-    bq_shard_map_lose(&g->map, kitchen + 1, lost, context);
+    bq_shards_lose(g->shards, shard);
+    bq_shard_map_lose(&g->map, shard, lost, context);
 }
 
 int bq_gather_nothing(struct bq_gather *g, uint64_t chunk, struct bq_error *err)

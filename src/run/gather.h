@@ -29,12 +29,12 @@ int bq_gather_read(struct bq_gather *gather, const uint64_t *offset, const uint6
 const char *bq_gather_work_file(const struct bq_gather *gather);
 
 /* Chunks were accepted, with the output of one (`data`: what follows the nodes of a RESULT) or,
- * when the kitchen wrote it itself, without: size 0. */
-int bq_gather_take(struct bq_gather *gather, uint32_t kitchen, struct bq_node node,
+ * when the kitchen wrote it itself, into its shard if there are any, without: size 0. */
+int bq_gather_take(struct bq_gather *gather, uint32_t kitchen, uint32_t shard, struct bq_node node,
                    struct bq_reader *data, uint64_t size, struct bq_error *err);
 
-/* A kitchen is lost: chunks of which only it had the output are lost, too. */
-void bq_gather_lose(struct bq_gather *gather, uint32_t kitchen,
+/* A shard is lost with its kitchen: chunks of which only it had the output are lost, too. */
+void bq_gather_lose(struct bq_gather *gather, uint32_t shard,
                     void (*lost)(void *context, uint64_t first, uint64_t count), void *context);
 
 /* A chunk was given up: the fill value takes its place. */

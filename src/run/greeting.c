@@ -7,16 +7,23 @@
 
 #define PATIENCE_NS 200000000u
 
+static bool counts(const struct bq_hello *hello, uint32_t k, uint32_t n_asked)
+{
+    return k < n_asked || (hello[k].is_guest && hello[k].presence < BQ_OUT);
+}
+
 /* Shares of crowded kitchens overlap, but a machine has
  * no more than it has. */
-uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n)
+uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n_asked, uint32_t n)
 {
     uint32_t total = 0;
     for (uint32_t i = 0; i < n; i++) {
+        if (!counts(hello, i, n_asked))
+            continue;
         uint32_t of_machine = 0;
         bool is_first = true;
         for (uint32_t j = 0; j < n; j++) {
-            bool is_same = strcmp(hello[i].host, hello[j].host) == 0;
+            bool is_same = counts(hello, j, n_asked) && strcmp(hello[i].host, hello[j].host) == 0;
             is_first &= !(is_same && j < i);
             of_machine += is_same ? hello[j].n_cores : 0;
         }
@@ -29,10 +36,18 @@ uint32_t bq_greeting_cores(const struct bq_hello *hello, uint32_t n)
 bool bq_hello_any(const struct bq_hello *hello, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (hello[i].presence < BQ_OUT)
+        if (hello[i].presence < BQ_PARTING)
             return true;
     }
     return false;
+}
+
+void bq_hello_seats(struct bq_hello *hello, uint32_t first, uint32_t n)
+{
+    for (uint32_t k = first; k < n; k++) {
+        hello[k].presence = BQ_VACANT;
+        hello[k].is_guest = true;
+    }
 }
 
 int bq_hello_take(struct bq_hello *hello, uint32_t rank, const struct bq_message *m,
@@ -62,9 +77,10 @@ void bq_hello_gone(struct bq_hello *hello, uint32_t rank, struct bq_transport *t
                    const char *why)
 {
     struct bq_hello *h = &hello[rank - 1];
-    h->presence = BQ_GONE;
+    h->presence = h->is_guest ? BQ_VACANT : BQ_GONE;
     snprintf(h->why, sizeof h->why, "%.190s", why);
-    bq_transport_is_broken(transport);
+    if (!h->is_guest)
+        bq_transport_is_broken(transport);
     bq_transport_abandon(transport, rank, true);
 }
 
@@ -75,7 +91,7 @@ static void send_to_all(struct bq_transport *transport, const struct bq_hello *h
     struct bq_writer w = bq_writer(out, sizeof out);
     bq_wire_put(&w, message);
     for (uint32_t rank = 1; rank < transport->n_ranks; rank++) {
-        if (hello[rank - 1].presence != BQ_GONE)
+        if (hello[rank - 1].presence < BQ_GONE)
             bq_transport_send_copy(transport, rank, out, (size_t)(w.at - out), NULL);
     }
 }
@@ -127,7 +143,7 @@ static void look_for_lost(struct bq_transport *transport, struct bq_hello *hello
 {
     uint32_t rank;
     while (bq_transport_lost(transport, &rank)) {
-        if (rank > 0 && rank < transport->n_ranks && hello[rank - 1].presence != BQ_GONE)
+        if (rank > 0 && rank < transport->n_ranks && hello[rank - 1].presence < BQ_GONE)
             bq_hello_gone(hello, rank, transport, "its process ended");
     }
 }
@@ -137,10 +153,10 @@ static int check_all(const struct bq_hello *hello, uint32_t n, struct bq_error *
     uint32_t n_gone = count(hello, n, BQ_GONE) + count(hello, n, BQ_OUT), k = 0;
     while (n_gone && hello[k].presence < BQ_OUT)
         k++;
-    if (n_gone == n)
+    if (n_gone == n - count(hello, n, BQ_VACANT))
         return bq_fail(err, BQ_EXIT_FAILED, "kitchen %u cannot work: %s", k + 1, hello[k].why);
     for (; n_gone && k < n; k++) {
-        if (hello[k].presence >= BQ_OUT)
+        if (hello[k].presence == BQ_OUT || hello[k].presence == BQ_GONE)
             fprintf(stderr, "banquet: kitchen %u cannot work: %s; the others go on\n", k + 1,
                     hello[k].why);
     }
@@ -183,13 +199,17 @@ int bq_greet(struct bq_transport *transport, struct bq_hello *hello,
 void bq_bye(struct bq_transport *transport, struct bq_hello *hello, uint64_t silence_ns,
             int exit_code)
 {
-    uint32_t n = transport->n_ranks - 1;
+    uint32_t n = transport->n_ranks - 1, late;
+    bool is_elsewhere;
+    while (
+        bq_transport_joined(transport, &late, &is_elsewhere)) /* just to be told that it is over */
+        hello[late - 1].presence = BQ_EXPECTED;
     send_to_all(transport, hello,
                 &(struct bq_message){
                     .kind = BQ_BYE, .n = (uint32_t)exit_code, .count = transport->is_broken});
     for (uint32_t i = 0; i < n; i++) {
         hello[i].silence = 0;
-        if (hello[i].presence != BQ_GONE)
+        if (hello[i].presence < BQ_GONE)
             hello[i].presence = BQ_EXPECTED; /* its BYE */
     }
     while (count(hello, n, BQ_EXPECTED) > 0) {

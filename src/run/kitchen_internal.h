@@ -41,6 +41,7 @@ struct station {
     struct kitchen *kitchen;
     struct station *next;
     uint32_t step, index, n_cooks;
+    uint32_t shard; /* that it writes, where kitchens do */
     struct bq_recipe recipe;
     struct bq_library *library; /* of a kernel of the user's own, or NULL */
     struct bq_executor *executor;

@@ -26,7 +26,7 @@ static void lose(struct bq_coordinator *co, uint32_t kitchen)
 
 void losses_gone(struct bq_coordinator *co, uint32_t kitchen, const char *why)
 {
-    if (co->hello[kitchen].presence == BQ_GONE)
+    if (co->hello[kitchen].presence >= BQ_GONE)
         return;
     bq_hello_gone(co->hello, kitchen + 1, co->transport, why);
     lose(co, kitchen);
@@ -38,6 +38,8 @@ void losses_out(struct bq_coordinator *co, uint32_t kitchen, const char *why)
 {
     bq_hello_out(co->hello, kitchen + 1, why);
     lose(co, kitchen);
+    if (co->hello[kitchen].is_guest)
+        guests_dismiss(co, kitchen);
     if (bq_hello_any(co->hello, co->transport->n_ranks - 1))
         say(co, kitchen, "cannot work; the others go on");
 }
@@ -63,10 +65,13 @@ int losses_crashed(struct bq_coordinator *co, uint32_t kitchen, const struct bq_
 int losses_returned(struct bq_coordinator *co, uint32_t kitchen, const struct bq_message *m,
                     struct bq_error *err)
 {
-    if (co->hello[kitchen].presence != BQ_RETURNING)
+    enum bq_presence before = co->hello[kitchen].presence;
+    if (before != BQ_RETURNING && before != BQ_EXPECTED)
         return 0; /* no message is trusted */
     if (bq_hello_take(co->hello, kitchen + 1, m, err) < 0)
         return -1;
+    if (before == BQ_EXPECTED)
+        guests_greet(co, kitchen);
     for (struct course *c = co->courses; c; c = c->next) {
         if (!co->is_stopping && course_welcome(c, kitchen) < 0)
             return -1;
@@ -80,6 +85,7 @@ void losses_look(struct bq_coordinator *co)
     uint64_t now = bq_now(), waited = co->looked_at ? now - co->looked_at : 0;
     waited = waited < MOST_WAITED_NS ? waited : MOST_WAITED_NS;
     co->looked_at = now;
+    guests_look(co);
     while (bq_transport_lost(co->transport, &rank)) {
         if (rank > 0 && rank <= n)
             losses_gone(co, rank - 1, "its process ended");

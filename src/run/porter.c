@@ -362,7 +362,7 @@ static int serve(struct porter *p)
         if (pass_down(p) < 0 || (passed = pass_up(p)) < 0 || look_for_end(p) < 0)
             return -1;
         look(p, passed == PASSED_LAST);
-        if (bq_transport_lost(p->transport, &rank))
+        if (!p->has_left && bq_transport_lost(p->transport, &rank))
             return bq_fail(p->err, BQ_EXIT_FAILED, "the coordinator is gone");
         if (p->has_left && !p->frames)
             break;

@@ -10,9 +10,10 @@
 
 #include "adapters/affinity.h"
 #include "adapters/clock.h"
-#include "adapters/transport.h"
+#include "adapters/transport_guests.h"
 #include "adapters/vitals.h"
 #include "base/heap.h"
+#include "core/wire.h"
 #include "run/coordinator.h"
 #include "run/outcome.h"
 #include "run/porter.h"
@@ -26,8 +27,10 @@ struct bq_session {
     struct bq_transport *transport; /* the coordinator's, or this kitchen's */
     struct bq_transport *mpi;       /* of a world of one rank: kept to be finalized */
     struct bq_hello *hello;
+    uint32_t n_kitchens; /* without guests */
     bool is_greeted;
     uint64_t silence_ns;
+    bool is_wide;             /* the door can be reached from other machines */
     struct bq_zygote *zygote; /* NULL: none could be had */
     bool is_abrupt;           /* it was stopped, and kitchens are still at work */
     uint32_t step;
@@ -44,6 +47,7 @@ struct bq_session {
 static atomic_int stop_asked;
 static _Atomic uint64_t stop_asked_at;
 static _Atomic(const char *) work_files[BQ_MAX_STEPS]; /* of steps that are under way */
+static _Atomic(const char *) door_file;
 
 static void remove_work_files(void)
 {
@@ -62,6 +66,9 @@ static void on_signal(int signal)
         stop_asked = 1;
     } else if (now - stop_asked_at > 1000000000u) { /* launchers and timeout signal twice at once */
         remove_work_files();
+        const char *door = door_file;
+        if (door)
+            unlink(door);
         _Exit(128 + signal);
     }
 }
@@ -137,6 +144,7 @@ struct bq_session *bq_session_create(const struct bq_registry *registry, struct 
     if (!s->transport && start_local(s, err) < 0)
         goto failed;
     s->hello = bq_alloc(s->transport->n_ranks, sizeof *s->hello);
+    s->n_kitchens = s->transport->n_ranks - 1;
     if (s->hello)
         return s;
     bq_fail(err, BQ_EXIT_FAILED, "out of memory");
@@ -152,7 +160,7 @@ bool bq_session_is_coordinator(const struct bq_session *s)
 
 uint32_t bq_session_n_kitchens(const struct bq_session *s)
 {
-    return s->transport->n_ranks - 1;
+    return s->n_kitchens;
 }
 
 int bq_session_serve(struct bq_session *s, struct bq_error *err)
@@ -208,6 +216,7 @@ static int greet(struct session_run *run, struct bq_error *err)
     struct bq_coordinator_options options = {.transport = s->transport,
                                              .hello = s->hello,
                                              .silence_ns = s->silence_ns,
+                                             .isolates = bq_job_isolates(run->job),
                                              .stop = &stop_asked,
                                              .grace_ns = (uint64_t)(run->options->grace_s * 1e9),
                                              .is_abrupt = &s->is_abrupt,
@@ -379,6 +388,29 @@ static void abandon_steps(void *context)
     }
 }
 
+/* From now on, guests may come. */
+static int open_door(struct bq_session *s, const struct bq_session_options *options,
+                     struct bq_error *err)
+{
+    uint32_t n = s->n_kitchens + BQ_SEATS;
+    struct bq_hello *hello = bq_alloc(n + 1, sizeof *hello);
+    struct bq_door *door =
+        hello ? bq_door_open(options->door, options->door_address, BQ_WIRE_VERSION, err) : NULL;
+    struct bq_transport *t = door ? bq_transport_guests(s->transport, door, err) : NULL;
+    if (!t) {
+        bq_door_destroy(door);
+        bq_free(hello);
+        return hello ? -1 : bq_fail(err, BQ_EXIT_FAILED, "out of memory");
+    }
+    bq_hello_seats(hello, s->n_kitchens, n);
+    bq_free(s->hello);
+    s->hello = hello;
+    s->transport = t;
+    s->is_wide = bq_door_is_wide(door);
+    door_file = bq_door_path(door);
+    return 0;
+}
+
 int bq_session_run(struct bq_session *s, const struct bq_job *job,
                    const struct bq_session_options *options,
                    int (*done)(void *context, struct bq_report *report, struct bq_error *err),
@@ -386,6 +418,8 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
 {
     struct session_run run = {.session = s, .job = job, .options = options};
     bq_vitals_alone(remove_work_files);
+    if (options->door && open_door(s, options, err) < 0)
+        return (int)err->exit;
     struct bq_steps_driver driver = {.begin = begin_step,
                                      .wait = wait_for_step,
                                      .forget = forget_step,
@@ -399,7 +433,8 @@ int bq_session_run(struct bq_session *s, const struct bq_job *job,
                                      .done = done,
                                      .done_context = context,
                                      .copy = bq_registry_find(s->registry, "copy"),
-                                     .is_one_machine = s->transport->n_machines == 1};
+                                     .is_one_machine =
+                                         s->transport->n_machines == 1 && !s->is_wide};
     struct sigaction action = {.sa_handler = on_signal}, old_int, old_term, old_hup, old_usr1;
     run.steps = bq_alloc(BQ_MAX_STEPS, sizeof *run.steps);
     if (!run.steps) {
@@ -453,6 +488,7 @@ void bq_session_destroy(struct bq_session *s)
         bq_bye(s->transport, s->hello, s->silence_ns, BQ_EXIT_OK);
     if (s->has_thread)
         pthread_join(s->thread, NULL);
+    door_file = NULL;
     bq_transport_destroy(s->transport);
     bq_transport_destroy(s->kitchen_end);
     bq_transport_destroy(s->mpi);

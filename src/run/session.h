@@ -30,13 +30,15 @@ struct bq_session_options {
     bool force;            /* replace outputs that exist */
     bool is_bound;         /* pin cooks to cores where the share is theirs alone */
     bool is_terminal, is_quiet;
-    bool is_resumable;   /* goes on from what an earlier run has finished, and saves; then: */
-    bool is_fresh;       /* what an earlier run of the job left is not wanted */
-    double grace_s;      /* when it is stopped, chunks on the cooks have so long */
-    double checkpoint_s; /* what is finished is saved so often; below 0: never */
-    uint64_t silence_ns; /* a rank, or its cooks' process, that is silent for longer is dead;
-                            0: 20 s */
-    unsigned at_once;    /* steps under way at the same time; 0: as many as the job lets */
+    bool is_resumable;        /* goes on from what an earlier run has finished, and saves; then: */
+    bool is_fresh;            /* what an earlier run of the job left is not wanted */
+    double grace_s;           /* when it is stopped, chunks on the cooks have so long */
+    double checkpoint_s;      /* what is finished is saved so often; below 0: never */
+    uint64_t silence_ns;      /* a rank, or its cooks' process, that is silent for longer is dead;
+                                 0: 20 s */
+    const char *door;         /* a file to be made, with which kitchens may join; NULL: none may */
+    const char *door_address; /* where it listens; NULL: for this machine only */
+    unsigned at_once;         /* steps under way at the same time; 0: as many as the job lets */
 };
 
 /* The coordinator: runs the job's steps, each after what it needs, calling done with each step's

@@ -248,7 +248,9 @@ int station_open(struct kitchen *k, struct bq_message *message)
 {
     uint64_t arrived = bq_now();
     /* Ranks of one machine share a clock; from another machine, the message's way is the error. */
-    uint64_t epoch = k->transport->n_machines == 1 ? message->time : arrived;
+    uint64_t epoch = k->transport->n_machines == 1 ? message->time
+                     : message->count < arrived    ? arrived - message->count
+                                                   : 0;
     struct bq_error why = {0};
     struct bq_recipe recipe;
     int rc = bq_recipe_get(&message->rest, &recipe);
@@ -259,7 +261,8 @@ int station_open(struct kitchen *k, struct bq_message *message)
         bq_recipe_free(&recipe);
         return bq_fail(k->err, BQ_EXIT_FAILED, "out of memory");
     }
-    if (rc < 0 || s->index >= s->recipe.n_kitchens)
+    s->shard = (uint32_t)message->first;
+    if (rc < 0 || (message->n == 0 && s->index >= s->recipe.n_kitchens))
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
     if (rc < 0 || why.text[0] || (!is_again && station_ready(s, &why, epoch) < 0)) {
         clean_up(s);

@@ -29,7 +29,7 @@ static void warn_about_binding(struct station *s)
 const int *station_cores(const struct station *s)
 {
     bool is_bound = s->recipe.is_bound && s->kitchen->place.is_exclusive &&
-                    s->n_cooks <= s->kitchen->place.n_share;
+                    !s->kitchen->transport->is_guest && s->n_cooks <= s->kitchen->place.n_share;
     return is_bound ? s->kitchen->place.share : NULL;
 }
 
@@ -120,7 +120,7 @@ int station_ready(struct station *s, struct bq_error *why, uint64_t epoch)
     warn_about_binding(s);
     if (bq_sender_open(&s->sender, s->step, &s->merge, why) < 0)
         return -1;
-    s->executor = bq_executor_create(&s->recipe, kernel, s->step, s->index + 1, why);
+    s->executor = bq_executor_create(&s->recipe, kernel, s->step, s->shard, why);
     unsigned n_slots;
     if (!s->executor || share_memory(s, &n_slots, why) < 0)
         return -1;
