@@ -43,6 +43,7 @@ child_of() { # child_of PID: its first child, once it has one
 find_parts() { # of a run in one process: $main, $zygote, $child; of mpirun, rank $1
     local i rank
     main=$(child_of $guard) zygote='' child=''
+    [ -n "${1:-}" ] && main=$(child_of "$main") # mpirun, whose parent is the launcher
     for i in $(seq 500); do
         [ -z "${1:-}" ] && break
         for rank in $(cat /proc/"$main"/task/*/children 2>/dev/null); do
