@@ -83,6 +83,18 @@ int course_open(struct course *c, int bell);
 /* A message of its step from a kitchen. */
 int course_handle(struct course *c, uint32_t kitchen, struct bq_message *message);
 
+/* course.c. To one of its kitchens; and what the scheduler asks for now (ACCEPT and DISCARD are for
+ * whoever told DONE). */
+int course_send(struct course *c, uint32_t kitchen, const struct bq_message *message);
+int course_carry_out(struct course *c, uint64_t now);
+
+/* course_kitchens.c. The step goes to everybody who is here. */
+int course_send_all(struct course *c);
+
+/* Whether a kitchen is lost but will return; and what to say when there is none at all. */
+bool course_is_awaited(const struct course *c);
+int course_fail_stranded(struct course *c);
+
 /* The kitchen is lost: what it held is free, and what only it kept is to be done again. */
 void course_lose(struct course *c, uint32_t kitchen);
 
