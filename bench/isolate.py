@@ -16,7 +16,7 @@ import metg
 from common import BANQUET, ROOT, banquet
 
 HOW = "none", "process"
-GRAINS = [0, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 1000]
+GRAINS = [0, 0.2, 0.5, 1, 2, 5, 10, 20, 100, 1000]
 SHOWN = [10, 100, 1000]
 
 
@@ -85,6 +85,18 @@ def pairs_table(title, jobs, rounds, seconds):
 
 def makespan(command):
     return common.report(command)["makespan_s"]
+
+
+def pairs_of_tasks(rounds):
+    """The same tasks, so many for each grain, in pairs: a machine that others use, too, slows both."""
+    jobs = {}
+    for us, n in ((0, 2_000_000), (10, 40_000), (1000, 400)):
+        for policy in ("guided", "dynamic:1"):
+            command = banquet(common.BENCH / "spin.yaml", "--schedule", policy,
+                              sets={"us": us, "n": n})
+            jobs[f"{us} us, {policy}, 2 kitchens"] = [*command, "--cooks", "1", "-n", 3]
+            jobs[f"{us} us, {policy}, 1 kitchen"] = [*command, "--cooks", "2"]
+    return pairs_table("Tasks in pairs: makespan", jobs, rounds, makespan)
 
 
 def data_table(rounds, folder, size):
@@ -157,7 +169,8 @@ def main():
     failures = tasks_table(rounds, [0, *SHOWN] if options.quick else GRAINS)
     with tempfile.TemporaryDirectory(prefix="banquet-bench-", dir=shm) as folder:
         common.ENVIRONMENT["XDG_CACHE_HOME"] = folder
-        for table in (lambda: data_table(rounds, pathlib.Path(folder), 4096 if options.quick else 16384),
+        for table in (lambda: pairs_of_tasks(rounds),
+                      lambda: data_table(rounds, pathlib.Path(folder), 4096 if options.quick else 16384),
                       lambda: start_table(rounds),
                       lambda: restart_table(rounds, pathlib.Path(folder))):
             try:
