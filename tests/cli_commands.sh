@@ -4,7 +4,7 @@
 
 check "help" $banquet --help
 check "version" bash -c "'$banquet' --version | grep -qE '^banquet [0-9]+\.[0-9]+\.[0-9]+$'"
-for command in run plan make kernels demo view; do
+for command in run join plan make kernels demo view; do
     check "$command --help" $banquet $command --help
     check "help is within 80 columns" bash -c "! '$banquet' $command --help | grep -qE '.{81}'"
 done

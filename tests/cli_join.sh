@@ -43,7 +43,7 @@ job() { # job OUTPUT [LINE..]
     printf '%s\n' "$@" >>job.yaml
 }
 rest() { ls -A | grep -cE '^door|banquet-(journal|......$)'; }
-pixels() { /usr/bin/python3 -c 'import h5py, hashlib; print(hashlib.sha256(h5py.File("out.h5")["photo"][()].tobytes()).hexdigest())'; }
+pixels() { h5diff -q alone.h5 out.h5 /photo /photo && echo same; }
 until_says() { # until_says FILE TEXT [TIMES]: ten seconds at most
     local i
     for i in $(seq 1000); do
@@ -87,7 +87,8 @@ finish_run() { # finish_run SENTENCE: opens the gate, and looks at what the run 
 job out.h5:/photo
 touch gate
 check "alone" $banquet run job.yaml --json r.json
-want=$(number r.json digest) want_pixels=$(pixels)
+want=$(number r.json digest) want_pixels=same
+cp out.h5 alone.h5
 begin
 touch gate
 ended "with a door and no guest" $run 0
@@ -112,9 +113,9 @@ begin
 join 0
 until_begun 2
 kill -9 ${guest[0]}
+wait ${guest[0]} 2>/dev/null
 until_says run.err "is lost; the others do its work"
 finish_run "a guest that is killed"
-wait ${guest[0]} 2>/dev/null
 
 for signal in TERM INT USR2; do
     begin
@@ -142,8 +143,8 @@ for output in "out.h5:/photo" "{file: out.h5, dataset: /photo, compress: gzip:1}
     join 1
     join 2
     kill -9 ${guest[2]}
-    finish_run "a seat taken again, $output"
     wait ${guest[2]} 2>/dev/null
+    finish_run "a seat taken again, $output"
     ended "the second, $output" ${guest[1]} 0
     [ -d out.h5.d ] && same "no half shards" "$(ls -A out.h5.d | grep -cvE '^[0-9]+\.h5$')" 0
 done
@@ -162,6 +163,77 @@ join 0
 until_begun 2
 finish_run "cooks in the guest's own process"
 ended "a guest that is its own kitchen" ${guest[0]} 0
+
+# -- steps of which one follows the other chunk by chunk, and rounds
+cat >job.yaml <<'EOF'
+steps:
+  - {name: one, kernel: ./gated.c, input: "photo.h5:/photo", chunk: [32, 32], cooks: 1}
+  - {name: two, kernel: copy, uses: {input: one}, output: "out.h5:/photo", chunk: [32, 32], cooks: 1}
+EOF
+steps_digest() { /usr/bin/python3 -c 'import json; print(json.load(open("r.json"))["steps"][-1]["digest"])'; }
+touch gate
+check "two steps alone" $banquet run job.yaml --json r.json --force
+want_steps=$(steps_digest)
+begin
+join 0
+until_begun 2
+touch gate
+ended "two steps and a guest" $run 0
+ended "a guest of two steps" ${guest[0]} 0
+same "two steps and a guest: the digest" "$(steps_digest)" "$want_steps"
+cp job.yaml steps.yaml
+
+printf 'name: rounds\nkernel: ./gated.c\ninput: photo.h5:/photo\noutput: out.h5:/photo\nchunk: [128, 128]\ncooks: 1\nnext: {input: rounds}\nrepeat: 41\n' >job.yaml
+touch gate
+check "rounds alone" $banquet run job.yaml --json r.json --force
+want_rounds=$(number r.json digest)
+begin
+join 0
+join 1
+until_begun 3
+kill -TERM ${guest[1]}
+touch gate
+ended "a guest of rounds that leaves" ${guest[1]} 0
+ended "rounds and guests" $run 0
+ended "a guest of rounds" ${guest[0]} 0
+same "rounds and guests: the digest" "$(number r.json digest)" "$want_rounds"
+
+# -- a guest on another machine, which sees neither the input nor the output
+far=$(mktemp -d)
+trap 'rm -rf "$folder" "$far"' EXIT
+mkdir $far/nothing
+touch $far/gate
+if unshare -u -m true 2>/dev/null; then
+    far_join() {
+        cp -p door $far/door
+        unshare -u -m sh -c 'hostname elsewhere && cd "$1" && mount --bind nothing "$2" && exec "$3" join door' \
+            sh $far "$folder" $banquet >join0.out 2>join0.err &
+        guest[0]=$!
+        until_says run.err "has joined"
+    }
+    for output in "out.h5:/photo" "{file: out.h5, dataset: /photo, compress: gzip:1}" \
+        "{file: out.h5, dataset: /photo, layout: sharded}"; do
+        rm -f $far/began.*
+        job "$output"
+        begin
+        far_join
+        until_there "$far/began.*"
+        finish_run "a guest elsewhere, $output"
+        ended "a guest elsewhere" ${guest[0]} 0
+        same "it is on a machine of its own" "$(number r.json n_machines)" 2
+        same "the coordinator serves it" "$(grep -c "does not see the coordinator's photo.h5" run.out)" 1
+    done
+    rm -f $far/began.*
+    cp steps.yaml job.yaml
+    begin
+    far_join
+    touch gate
+    ended "two steps and a guest elsewhere" $run 0
+    ended "a guest elsewhere of two steps" ${guest[0]} 0
+    same "two steps and a guest elsewhere: the digest" "$(steps_digest)" "$want_steps"
+else
+    echo "SKIPPED guests elsewhere: no other machine can be played here"
+fi
 
 # -- with MPI
 if command -v mpirun >/dev/null; then
