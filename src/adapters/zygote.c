@@ -11,9 +11,12 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/heap.h"
+
+#define PARTING_MS 2000
 
 struct bq_zygote {
     int fd;
@@ -220,8 +223,12 @@ void bq_zygote_destroy(struct bq_zygote *z)
     if (!z)
         return;
     close(z->fd);
-    if (z->pid > 0)
-        waitpid(z->pid, NULL, 0);
+    /* It leaves by itself, unless somebody has stopped it; then its child dies with it. */
+    for (int i = 0; z->pid > 0 && waitpid(z->pid, NULL, WNOHANG) == 0; i++) {
+        if (i == PARTING_MS)
+            kill(z->pid, SIGKILL);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
     bq_free(z);
 }
 

@@ -11,6 +11,7 @@ enum bq_exit {
     BQ_EXIT_FAILED = 1,  /* the machine let us down: disk, memory, MPI, a file that changed */
     BQ_EXIT_USAGE = 2,   /* wrong command, job or input; nothing was written */
     BQ_EXIT_PARTIAL = 3, /* finished, but chunks were given up; they are named */
+    BQ_EXIT_LOST = 70,   /* all kitchens died: `-n` starts again; to others it is FAILED */
     BQ_EXIT_STOPPED = 75 /* asked to stop before the end */
 };
 

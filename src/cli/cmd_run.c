@@ -80,8 +80,10 @@ static int check(struct run *r)
              bq_resolve(&resolved, job, &step, r->job.n_ranks - 1,
                         r->exec.force || bq_resume_has_output(resume, graph.order[0]), &err) < 0)
         code = bq_cli_complain(&err);
-    else
+    else {
         bq_resolved_close(&resolved);
+        bq_resume_begin(resume); /* --fresh: a start that dies must not find it again */
+    }
     bq_resume_close(resume);
     bq_job_destroy(job);
     return code;
@@ -93,7 +95,8 @@ int bq_cmd_run(int argc, char **argv, const struct bq_cli *cli)
         {&bq_job_argp, 0, NULL, 0}, {&bq_exec_argp, 0, NULL, 0}, {0}};
     static const struct argp_option options[] = {
         {"door", KEY_DOOR, "FILE", 0,
-         "Let other kitchens join by `banquet join FILE` while it runs; FILE is made, and has a key",
+         "Let other kitchens join by `banquet join FILE` while it runs; FILE is made, and has a "
+         "key",
          2},
         {"door-address", KEY_DOOR_ADDRESS, "ADDRESS", 0,
          "Where the door listens: an address of this machine, or 0.0.0.0 for all (default: only "

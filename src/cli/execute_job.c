@@ -101,5 +101,5 @@ int bq_cli_execute(const struct bq_exec_options *options, const struct bq_cli *c
     }
     bq_status_end(cli, code);
     bq_session_destroy(session);
-    return code;
+    return code == BQ_EXIT_LOST ? BQ_EXIT_FAILED : code;
 }

@@ -96,13 +96,15 @@ static int run_often(char **argv, const struct bq_exec_options *options)
     for (uint32_t n = 0;; n++) {
         if (bq_launch_run(argv, options->silence_s, &end, &err) < 0)
             return bq_cli_complain(&err);
-        if (end.has_code)
+        bool is_lost = end.has_code && end.code == BQ_EXIT_LOST; /* rank 0 said why */
+        if (end.has_code && !is_lost)
             return end.code;
         if (end.stop)
             return end.is_forced ? 128 + end.stop : BQ_EXIT_STOPPED;
         if (!end.has_begun)
             return failed_to_start(&end);
-        say_died(&end);
+        if (!is_lost)
+            say_died(&end);
         if (n == options->n_restarts)
             return BQ_EXIT_FAILED;
         fprintf(stderr, "starting again (%u of %u): what was saved is kept\n", n + 1,

@@ -26,6 +26,7 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_text(w, m->text);
         break;
     case BQ_STEP:
+        bq_put_u32(w, m->pid);
         bq_put_u64(w, m->first);
         bq_put_u64(w, m->count);
         bq_put_u32(w, m->n);
@@ -76,11 +77,11 @@ void bq_wire_put(struct bq_writer *w, const struct bq_message *m)
         bq_put_u32(w, m->n);
         break;
     case BQ_FORGET:
+    case BQ_BEAT:
         bq_put_u32(w, m->n);
         break;
     case BQ_CLOSE:
     case BQ_REPORT:
-    case BQ_BEAT:
     case BQ_LEAVING:
         break;
     }
@@ -111,6 +112,7 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         bq_get_text(&r, m->text, sizeof m->text);
         break;
     case BQ_STEP:
+        m->pid = bq_get_u32(&r);
         m->first = bq_get_u64(&r);
         m->count = bq_get_u64(&r);
         m->n = bq_get_u32(&r);
@@ -161,11 +163,11 @@ int bq_wire_get(const void *bytes, size_t n, struct bq_message *m)
         m->n = bq_get_u32(&r);
         break;
     case BQ_FORGET:
+    case BQ_BEAT:
         m->n = bq_get_u32(&r);
         break;
     case BQ_CLOSE:
     case BQ_REPORT:
-    case BQ_BEAT:
     case BQ_LEAVING:
         break;
     }

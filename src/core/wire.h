@@ -13,7 +13,7 @@
  *                                               (BYE is answered by BYE, the last message)
  *   FETCH    send me a chunk's stored bytes     STORED   here they are
  *                                               NOT_STORED  I cannot, because ...
- *   BEAT     I am alive
+ *   BEAT     I am alive; n: 1: and silent until I have written what I have
  *   LEAVING  no more work: all I had is done
  *            or given back
  *   LOST     my cooks' process has ended; this

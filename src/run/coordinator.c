@@ -168,6 +168,7 @@ static int handle(struct bq_coordinator *co, uint32_t from, const void *bytes, s
     struct course *c = course_find(co, message.step);
     bool is_ours = c && from <= c->n_seats;
     hello->silence = 0;
+    hello->is_busy = message.kind == BQ_BEAT && message.n;
     if (message.kind == BQ_BYE && hello->is_dismissed) {
         guests_part(co, kitchen);
         return 0;

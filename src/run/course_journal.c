@@ -142,7 +142,12 @@ char *course_begin_journal(struct course *c)
 void course_settle_journal(struct course *c)
 {
     struct bq_error why = {0};
-    if (c->journal && !c->is_resumed && bq_journal_settle(c->journal, needs_mark(c), &why) < 0)
+    if (!c->journal || c->is_resumed)
+        return;
+    /* Where kitchens write by themselves, nothing is synced at marks, so the file must be one that
+     * can be opened again from now on. */
+    if (bq_journal_settle(c->journal, needs_mark(c), &why) < 0 ||
+        (c->gather && !needs_mark(c) && bq_gather_sync(c->gather, false, &why) < 0))
         give_up(c, &why);
 }
 
@@ -200,6 +205,8 @@ int course_recall(struct course *c)
     bq_free(block);
     if (rc == 0)
         rc = bq_journal_go_on(c->journal, c->err);
+    if (rc < 0)
+        c->is_stuck = true; /* it stays as it is */
     c->report->n_recalled = bq_scheduler_n_done(c->scheduler);
     c->marked_at = c->synced_at = bq_now();
     if (rc == 0 && !c->coordinator->is_quiet)

@@ -29,6 +29,7 @@ static int send_step(struct course *c, uint32_t kitchen, bool has_first)
     struct bq_writer w = bq_writer(bytes, size);
     c->sent_at[kitchen] = bq_now();
     bq_wire_put(&w, &(struct bq_message){.kind = BQ_STEP,
+                                         .pid = c->coordinator->hello[kitchen].pid,
                                          .step = c->options->number,
                                          .first = c->shard[kitchen],
                                          .count = c->sent_at[kitchen] - c->epoch,
@@ -101,8 +102,12 @@ void course_lose(struct course *c, uint32_t kitchen)
         return;
     bq_gather_lose(c->gather, c->shard[kitchen], undo, c);
     for (uint32_t k = 0; c->has_undone && k < c->n_seats; k++) {
-        if (c->coordinator->hello[k].presence == BQ_HERE && k != kitchen)
-            course_welcome(c, k); /* who returned when nothing was left to do */
+        if (c->coordinator->hello[k].presence == BQ_HERE && k != kitchen) {
+            /* Who returned when nothing was left to do, and who was done with it. */
+            if (c->with[k] == REPORTED && course_renew(c, k) < 0)
+                continue;
+            course_welcome(c, k);
+        }
     }
 }
 
@@ -204,7 +209,7 @@ int course_fail_stranded(struct course *c)
         return bq_fail(c->err, BQ_EXIT_FAILED, "%s", c->refused);
     for (uint32_t k = 0; k < c->recipe->n_kitchens; k++) {
         if (hello[k].presence >= BQ_OUT)
-            return bq_fail(c->err, BQ_EXIT_FAILED,
+            return bq_fail(c->err, BQ_EXIT_LOST,
                            "all kitchens are gone, after %llu of %llu chunks; kitchen %u: %s",
                            (unsigned long long)n_done, (unsigned long long)c->recipe->plan.n_chunks,
                            k + 1, hello[k].why);

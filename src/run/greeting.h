@@ -32,6 +32,7 @@ struct bq_hello {
     bool is_guest;      /* or a guest's seat */
     bool is_elsewhere;  /* a guest on a machine that may see other files */
     bool is_dismissed;  /* BYE was sent to it */
+    bool is_busy;       /* it said that it will be silent, for files */
     uint64_t silence;   /* ns that the coordinator listened and heard nothing */
     uint32_t n_crashes; /* of its cooks' process */
     char why[200];      /* it is gone or out, or crashed last */

@@ -47,7 +47,10 @@ static int handle(struct kitchen *k, struct bq_message *message)
     if (message->kind == BQ_LEAVING)
         return leave(k);
     if (message->kind == BQ_STEP)
-        return s ? 0 : station_open(k, message);
+        return message->pid && message->pid != (uint32_t)getpid()
+                   ? 0 /* meant for a process that was here before */
+               : s && !s->is_closed ? 0
+                                    : station_open(k, message);
     return s ? station_handle(s, message) : 0;
 }
 
@@ -71,6 +74,11 @@ static int receive_all(struct kitchen *k)
 }
 
 /* -- stations ----------------------------------------------------------------------------- */
+
+int kitchen_is_busy(struct kitchen *k)
+{
+    return bq_sender_message(&k->sender, &(struct bq_message){.kind = BQ_BEAT, .n = 1});
+}
 
 /* A sign of life; and whether there is one of the coordinator. When everything is done or given
  * back, it hears that this kitchen leaves. */

@@ -58,6 +58,9 @@ struct station {
     char warning[200];
 };
 
+/* Tells the coordinator that files keep this thread for as long as they take. */
+int kitchen_is_busy(struct kitchen *k);
+
 /* From a STEP message; a station that cannot work tells the coordinator. -1 with the kitchen's err.
  */
 int station_open(struct kitchen *k, struct bq_message *message);

@@ -6,6 +6,7 @@
 #include "adapters/clock.h"
 #include "run/coordinator_internal.h"
 
+#define BUSY_TIMES 30             /* as long may files take */
 #define MOST_WAITED_NS 200000000u /* more than that was not spent listening */
 
 static void say(struct bq_coordinator *co, uint32_t kitchen, const char *what)
@@ -93,7 +94,7 @@ void losses_look(struct bq_coordinator *co)
     for (uint32_t k = 0; k < n; k++) {
         struct bq_hello *h = &co->hello[k];
         h->silence += waited;
-        if (h->silence > co->silence_ns && h->presence != BQ_OUT)
+        if (h->silence > co->silence_ns * (h->is_busy ? BUSY_TIMES : 1) && h->presence != BQ_OUT)
             losses_gone(co, k, "nothing was heard of it");
     }
 }

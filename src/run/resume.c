@@ -148,8 +148,12 @@ static int stand_aside(struct bq_resume *resume, const struct bq_job *job,
 
 char *bq_resume_journal(const struct bq_resume *resume, size_t step)
 {
-    if (!resume || resume->is_aside || resume->every_s < 0)
-        return NULL;
+    return !resume || resume->is_aside || resume->every_s < 0 ? NULL
+                                                              : resume_journal_path(resume, step);
+}
+
+char *resume_journal_path(const struct bq_resume *resume, size_t step)
+{
     size_t n = strlen(resume->path) - strlen(SUFFIX), size = n + 64;
     char *path = bq_alloc(size, 1);
     if (path)
@@ -265,6 +269,7 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
         return NULL;
     }
     resume->lock = -1;
+    resume->steps_of = job;
     resume->every_s = options->every_s;
     resume->is_fresh = options->is_fresh;
     resume->has_parts = bq_job_has_parts(job);
@@ -285,9 +290,13 @@ struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resum
 
 void bq_resume_begin(struct bq_resume *resume)
 {
-    if (!resume || !resume->has_parts || resume->lock < 0 || resume->has_begun)
+    if (!resume || resume->lock < 0 || resume->has_begun)
         return;
     resume->has_begun = true;
+    if (resume->is_fresh)
+        resume_remove_journals(resume);
+    if (!resume->has_parts)
+        return;
     if (resume->is_fresh)
         unlink(resume->path);
     resume_sweep(resume, resume->found);

@@ -22,6 +22,7 @@ struct bq_resume_options {
 /* Takes the lock, and looks for what an earlier run of this job left; of a job without parts
  * (bq_job_has_parts) there are only the lock and a journal. Errors (exit 2):
  * it is of another job, kernel or input by now, it is damaged, or that run is still under way. */
+/* The job must stay until bq_resume_close. */
 struct bq_resume *bq_resume_open(const struct bq_job *job, const struct bq_resume_options *options,
                                  struct bq_error *err);
 

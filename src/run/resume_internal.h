@@ -8,11 +8,12 @@
 #include "run/resume.h"
 
 struct bq_resume {
-    char *path;      /* of the checkpoint */
-    char *lock_path; /* beside it */
-    int lock;        /* -1: not held */
-    ssize_t n_lock;  /* bytes in it */
-    size_t folder;   /* length of its folder's part, with the slash */
+    const struct bq_job *steps_of; /* the job */
+    char *path;                    /* of the checkpoint */
+    char *lock_path;               /* beside it */
+    int lock;                      /* -1: not held */
+    ssize_t n_lock;                /* bytes in it */
+    size_t folder;                 /* length of its folder's part, with the slash */
     double every_s;
     struct bq_checkpoint_of of;
     char job[33];                /* of.job as text */
@@ -33,6 +34,12 @@ char *resume_beside(const struct bq_resume *resume, const char *name);
 void resume_sweep(const struct bq_resume *resume, const struct bq_checkpoint *keep);
 
 void resume_hash(const void *bytes, size_t n, struct bq_hash *hash);
+
+/* resume.c. The path of a step's journal, whether one is kept or not. */
+char *resume_journal_path(const struct bq_resume *resume, size_t step);
+
+/* resume_save.c. Removes all journals with their work files. */
+void resume_remove_journals(const struct bq_resume *resume);
 
 /* resume_lock.c. Who holds the lock, or held it until it ended. */
 struct resume_holder {

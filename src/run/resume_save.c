@@ -12,8 +12,11 @@
 
 #include "adapters/clock.h"
 #include "adapters/kernel_library.h"
+#include "adapters/store.h"
 #include "adapters/whole_file.h"
 #include "base/heap.h"
+#include "base/path.h"
+#include "run/journal.h"
 
 #define MOST_SHARE 20 /* saving takes at most a 20th of the time */
 
@@ -213,8 +216,32 @@ bool bq_resume_is_saved(const struct bq_resume *resume)
 
 /* -- the end ------------------------------------------------------------------------------ */
 
+void resume_remove_journals(const struct bq_resume *resume)
+{
+    for (size_t i = 0; i < BQ_MAX_STEPS; i++) {
+        char *path = resume_journal_path(resume, i);
+        struct bq_journal *journal = path ? bq_journal_open(path, NULL) : NULL;
+        const char *work = journal ? bq_journal_head(journal)->work : "";
+        const char *output =
+            i < resume->steps_of->n_steps ? resume->steps_of->steps[i].output.file : NULL;
+        size_t folder = output ? bq_path_folder(output) : resume->folder;
+        char *left = bq_alloc(folder + strlen(work) + 1, 1);
+        if (left && work[0]) {
+            sprintf(left, "%.*s%s", (int)folder, output ? output : resume->path, work);
+            bq_output_remove_left(left);
+        }
+        if (path && resume->lock >= 0)
+            unlink(path);
+        bq_journal_close(journal);
+        bq_free(left);
+        bq_free(path);
+    }
+}
+
 void bq_resume_finish(struct bq_resume *resume)
 {
+    if (resume && resume->lock >= 0)
+        resume_remove_journals(resume);
     if (!resume || !resume->has_parts || (resume->lock < 0 && !resume->is_saved))
         return; /* what is there is another job's, or another run's */
     unlink(resume->path);

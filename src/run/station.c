@@ -264,7 +264,8 @@ int station_open(struct kitchen *k, struct bq_message *message)
     s->shard = (uint32_t)message->first;
     if (rc < 0 || (message->n == 0 && s->index >= s->recipe.n_kitchens))
         bq_fail(&why, BQ_EXIT_FAILED, "the coordinator's message cannot be read");
-    if (rc < 0 || why.text[0] || (!is_again && station_ready(s, &why, epoch) < 0)) {
+    if (rc < 0 || why.text[0] ||
+        (!is_again && (kitchen_is_busy(k) < 0 || station_ready(s, &why, epoch) < 0))) {
         clean_up(s);
         return refuse(s, &why);
     }
@@ -325,6 +326,8 @@ static int finish(struct station *s)
     s->is_reported = true;
     if (!is_heard)
         return 0;
+    if (kitchen_is_busy(s->kitchen) < 0)
+        return -1;
     return bq_executor_commit(s->executor, &why) < 0 ? refuse(s, &why) : report(s);
 }
 
