@@ -68,6 +68,12 @@ run 3 segv "$(at $n)" "Segmentation fault" job.yaml --set attempts=1
 same "one attempt is one loss" "$(number run$n_runs.json lost)" 1
 run 3 segv "$(at $n)" "Segmentation fault" job.yaml --set attempts=5
 same "five are five" "$(number run$n_runs.json lost)" 5
+run 3 _exit "$(at $n)" "exit code 5" job.yaml --cooks 1 --set attempts=1
+same "without a word, one attempt is two losses" "$(number run$n_runs.json lost)" 2
+run 3 kill "$(at $n)" "was killed" job.yaml --cooks 1 --set attempts=3
+same "and three are four" "$(number run$n_runs.json lost)" 4
+run 3 _exit "$(every 4)" "exit code 5" job.yaml --cooks 1 --set attempts=1
+run 3 _exit "$(at 0)" "exit code 5" team.yaml
 
 # -- many, and at the same time, also of those that only the process's end tells of
 run 3 segv "$(every 7)" "Segmentation fault" job.yaml

@@ -78,6 +78,16 @@ says "was killed (by hand, or memory ran out)"
 same "that is in the report" "$(number run.json lost)" 1
 same "for people, too" "$(grep -c 'kitchen 1 lost its cooks once' run.out)" 1
 
+# One cook and one attempt: what it was at is not to blame
+begin --cooks 1 --set attempts=1
+until_there '.out.h5.banquet-??????'
+find_parts
+sleep 0.2
+kill -9 "$child"
+ends 0 "the only cook's process was killed"
+right "the only cook's process was killed"
+same "that is one loss" "$(number run.json lost)" 1
+
 begin --silence 2
 until_there '.out.h5.banquet-??????'
 find_parts

@@ -257,6 +257,22 @@ static void one_that_ends_without_a_word_is_found(void)
     finish();
 }
 
+/* Each process ends without a word in a chunk that none was in before: all that is learnt is whom
+ * to suspect, and that is enough to go on. */
+static void suspects_are_progress(void)
+{
+    begin(EXIT, N_CHUNKS, SILENCE_NS);
+    for (uint64_t chunk = 0; chunk < 12; chunk++) {
+        CU_ASSERT_EQUAL_FATAL(await_any(BQ_HELLO, BQ_REFUSED).kind, BQ_HELLO);
+        step(1);
+        await(BQ_JOIN);
+        lease(1, chunk % 11, 1);
+        CU_ASSERT_EQUAL(await(BQ_LOST).first, chunk == 11 ? 0 : BQ_NO_CHUNK);
+    }
+    await(BQ_HELLO);
+    finish();
+}
+
 static void it_gives_up_when_nothing_comes_of_it(void)
 {
     begin(CLOSE_ALL, N_CHUNKS, SILENCE_NS);
@@ -359,6 +375,7 @@ static const struct test tests[] = {
     {"a crash is told with its chunk, and another kitchen comes",
      a_crash_is_told_with_its_chunk_and_another_kitchen_comes},
     {"one that ends without a word is found", one_that_ends_without_a_word_is_found},
+    {"suspects are progress", suspects_are_progress},
     {"it gives up when nothing comes of it", it_gives_up_when_nothing_comes_of_it},
     {"without its zygote it refuses, and leaves when told",
      without_its_zygote_it_refuses_and_leaves_when_told},

@@ -2,7 +2,9 @@
 #include "adapters/vitals.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -135,12 +137,57 @@ static void alone_10(void)
     _exit(6);
 }
 
-static void who_was_alone_is_named_without_last_words(void)
+static void killed_at(uint64_t chunk)
+{
+    bq_vitals_begin(1, chunk, 0);
+    kill(getpid(), SIGKILL);
+    pause();
+}
+
+static void killed_at_11(void)
+{
+    killed_at(11);
+}
+
+/* As from outside: then 10 is cooked again, and then something kills in 11. */
+static void killed_after_10(void)
+{
+    bq_vitals_begin(1, 10, 0);
+    bq_vitals_end();
+    bq_vitals_survived(1, 10);
+    killed_at(11);
+}
+
+/* It was only one of the calls for 10. */
+static void killed_between_calls(void)
+{
+    bq_vitals_begin(1, 10, 0);
+    bq_vitals_end();
+    killed_at(11);
+}
+
+static void who_is_alone_twice_is_named_without_last_words(void)
 {
     begin();
-    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_CHUNK);
-    CU_ASSERT(at.step == 1 && at.chunk == 10);
-    CHECK_TEXT(why, "the kernel ended its process with exit code 6");
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS);
+    for (int i = 0; i < 3; i++) { /* each attempt */
+        CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_CHUNK);
+        CU_ASSERT(at.step == 1 && at.chunk == 10);
+        CHECK_TEXT(why, "the kernel ended its process with exit code 6");
+    }
+    finish();
+}
+
+static void who_is_killed_from_outside_once_is_not_to_blame(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS);
+    CU_ASSERT_EQUAL(verdict_of(killed_after_10), BQ_BLAME_SUSPECTS);
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS); /* it had been cleared */
+    CU_ASSERT_EQUAL(verdict_of(killed_between_calls), BQ_BLAME_CHUNK);
+    CU_ASSERT_EQUAL(at.chunk, 11);
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_CHUNK); /* not cleared by one of its calls */
+    CU_ASSERT_EQUAL(verdict_of(killed_at_11), BQ_BLAME_CHUNK);
     finish();
 }
 
@@ -209,7 +256,7 @@ static void suspects_are_tried_alone(void)
 {
     begin();
     end_of_second = leave_at_once;
-    CU_ASSERT_EQUAL(verdict_of(two), BQ_BLAME_NOBODY);
+    CU_ASSERT_EQUAL(verdict_of(two), BQ_BLAME_SUSPECTS);
     CHECK_TEXT(why, "the kernel ended its process with exit code 4");
     CU_ASSERT_EQUAL(verdict_of(try_suspect), BQ_BLAME_CHUNK);
     CU_ASSERT(at.step == 1 && at.chunk == 10);
@@ -240,9 +287,99 @@ static void five_hundred(void)
 static void more_suspects_than_there_is_room_for_do_no_harm(void)
 {
     begin();
-    CU_ASSERT_EQUAL(verdict_of(five_hundred), BQ_BLAME_NOBODY);
+    CU_ASSERT_EQUAL(verdict_of(five_hundred), BQ_BLAME_SUSPECTS);
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS);
     CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_CHUNK);
     finish();
+}
+
+static void *part_of_10(void *arg)
+{
+    (void)arg;
+    bq_vitals_begin(1, 10, 0);
+    pthread_barrier_wait(&barrier); /* all parts are in the call at once */
+    bq_vitals_end();
+    return NULL;
+}
+
+static void team_at_10(void)
+{
+    pthread_t part[3];
+    pthread_barrier_init(&barrier, NULL, 3);
+    for (int i = 0; i < 3; i++)
+        pthread_create(&part[i], NULL, part_of_10, NULL);
+    for (int i = 0; i < 3; i++)
+        pthread_join(part[i], NULL);
+    bq_vitals_survived(1, 10);
+    _exit(0);
+}
+
+static void parts_of_a_team_are_alone_together(void)
+{
+    begin();
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS);
+    CU_ASSERT_EQUAL(verdict_of(team_at_10), BQ_BLAME_NOBODY); /* it does not hang */
+    CU_ASSERT_EQUAL(verdict_of(alone_10), BQ_BLAME_SUSPECTS);
+    finish();
+}
+
+/* Four threads, chunks 8 to 71, of which 10 and 21 are suspects: while one is in a call, nobody is
+ * beside it; when both have survived, there is no gate any more. */
+static atomic_int n_here, n_wrong;
+
+static void *cook_some(void *arg)
+{
+    for (uint64_t chunk = 8 + (uint64_t)(uintptr_t)arg; chunk < 72; chunk += 4) {
+        uint32_t step = chunk == 21 ? 2 : 1;
+        bool is_alone = chunk == 10 || chunk == 21;
+        bq_vitals_begin(step, chunk, 0);
+        int n = atomic_fetch_add(&n_here, is_alone ? 100 : 1);
+        sched_yield();
+        if (is_alone ? n != 0 : n >= 100)
+            atomic_fetch_add(&n_wrong, 1);
+        atomic_fetch_sub(&n_here, is_alone ? 100 : 1);
+        bq_vitals_end();
+        bq_vitals_survived(step, chunk);
+    }
+    return NULL;
+}
+
+static void all_cook(void)
+{
+    pthread_t thread[4];
+    for (uintptr_t i = 0; i < 4; i++)
+        pthread_create(&thread[i], NULL, cook_some, (void *)i);
+    for (int i = 0; i < 4; i++)
+        pthread_join(thread[i], NULL);
+    _exit(atomic_load(&n_wrong) ? 8 : 9);
+}
+
+static void who_survives_is_no_suspect_any_more(void)
+{
+    begin();
+    end_of_second = leave_at_once;
+    CU_ASSERT_EQUAL(verdict_of(two), BQ_BLAME_SUSPECTS);
+    CU_ASSERT_EQUAL(verdict_of(all_cook), BQ_BLAME_NOBODY);
+    CHECK_TEXT(why, "the kernel ended its process with exit code 9");
+    CU_ASSERT_EQUAL(verdict_of(two), BQ_BLAME_SUSPECTS); /* again, both */
+    finish();
+}
+
+/* -- a program that nobody watches --------------------------------------------------------- */
+
+static void a_program_of_its_own_ignores_broken_pipes_if_it_did(void)
+{
+    int status;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGPIPE, SIG_IGN);
+        bq_vitals_alone(NULL);
+        raise(SIGPIPE);
+        _exit(signal(SIGPIPE, SIG_DFL) == SIG_IGN ? 0 : 1);
+    }
+    CU_ASSERT_EQUAL_FATAL(waitpid(pid, &status, 0), pid);
+    CU_ASSERT_EQUAL(status, 0);
 }
 
 /* -- deadlines ---------------------------------------------------------------------------- */
@@ -294,13 +431,20 @@ static void where_nobody_watches_nothing_happens(void)
 
 static const struct test tests[] = {
     {"who crashes in a call is named", who_crashes_in_a_call_is_named},
-    {"who was alone is named without last words", who_was_alone_is_named_without_last_words},
+    {"who is alone twice is named without last words",
+     who_is_alone_twice_is_named_without_last_words},
+    {"who is killed from outside once is not to blame",
+     who_is_killed_from_outside_once_is_not_to_blame},
     {"outside of a call no chunk is named", outside_of_a_call_no_chunk_is_named},
     {"a process that the kernel forks has no last words",
      a_process_that_the_kernel_forks_has_no_last_words},
     {"suspects are tried alone", suspects_are_tried_alone},
     {"more suspects than there is room for do no harm",
      more_suspects_than_there_is_room_for_do_no_harm},
+    {"parts of a team are alone together", parts_of_a_team_are_alone_together},
+    {"who survives is no suspect any more", who_survives_is_no_suspect_any_more},
+    {"a program of its own ignores broken pipes if it did",
+     a_program_of_its_own_ignores_broken_pipes_if_it_did},
     {"who takes too long is told by the clock of who looks",
      who_takes_too_long_is_told_by_the_clock_of_who_looks},
     {"where nobody watches nothing happens", where_nobody_watches_nothing_happens},

@@ -74,19 +74,24 @@ static uint32_t n_entries(const struct bq_vitals *v)
     return n < BQ_VITALS_THREADS ? n : BQ_VITALS_THREADS;
 }
 
-static void suspect(struct bq_vitals_page *page, const struct bq_at *at)
+static bool is_suspect(const struct bq_vitals_page *page, const struct bq_at *at)
 {
-    uint32_t n = page->n_suspects < BQ_MAX_SUSPECTS ? page->n_suspects : BQ_MAX_SUSPECTS;
-    for (uint32_t i = 0; i < n; i++) {
-        if (page->suspect[i].step == at->step && page->suspect[i].chunk == at->chunk)
-            return;
-    }
+    return bq_vitals_find_suspect(page, at) < bq_vitals_n_suspects(page);
+}
+
+/* False: it was one already. */
+static bool suspect(struct bq_vitals_page *page, const struct bq_at *at)
+{
+    uint32_t n = bq_vitals_n_suspects(page);
+    if (is_suspect(page, at))
+        return false;
     if (n == BQ_MAX_SUSPECTS) { /* the oldest has been tried by now */
         memmove(page->suspect, page->suspect + 1, (n - 1) * sizeof *page->suspect);
         n--;
     }
     page->suspect[n] = *at;
-    page->n_suspects = n + 1;
+    atomic_store(&page->n_suspects, n + 1);
+    return true;
 }
 
 /* How it ended, in words. */
@@ -122,6 +127,7 @@ enum bq_blame bq_vitals_verdict(struct bq_vitals *v, int status, struct bq_at *a
         *at = page->last.at;
         return page->last.blame == BQ_BLAME_CHUNK ? BQ_BLAME_CHUNK : BQ_BLAME_BETWEEN;
     }
+    bool is_said = atomic_load(&page->last.is_said) == 2, is_news = false;
     uint32_t n = 0;
     for (uint32_t i = 0; i < n_entries(v); i++) {
         const struct bq_vital *e = &page->entry[i];
@@ -132,12 +138,17 @@ enum bq_blame bq_vitals_verdict(struct bq_vitals *v, int status, struct bq_at *a
         *at = here;
         n++;
     }
-    for (uint32_t i = 0; n > 1 && i < n_entries(v); i++) {
+    /* What nobody has said may have come from outside: kill -9, or memory that ran out. It does not
+     * come twice, each time while the same chunk is cooked alone. */
+    if (n == 1 && (is_said || is_suspect(page, at)))
+        return BQ_BLAME_CHUNK;
+    for (uint32_t i = 0; i < n_entries(v); i++) {
         const struct bq_vital *e = &page->entry[i];
-        if (atomic_load(&e->count) % 2)
-            suspect(page, &(struct bq_at){atomic_load(&e->step), atomic_load(&e->chunk)});
+        struct bq_at here = {atomic_load(&e->step), atomic_load(&e->chunk)};
+        if (atomic_load(&e->count) % 2 && suspect(page, &here))
+            is_news = true;
     }
-    return n == 1 ? BQ_BLAME_CHUNK : BQ_BLAME_NOBODY;
+    return is_news ? BQ_BLAME_SUSPECTS : BQ_BLAME_NOBODY;
 }
 
 bool bq_vitals_is_dying(const struct bq_vitals *v)

@@ -5,8 +5,8 @@
  * Of a crash, the chunk is known when a signal or exit() comes in the thread that runs the kernel.
  * When it comes in one that cooks or manages, but is in no chunk (in combine, say), no chunk is to
  * blame. Else (killed, out of memory, _exit, a thread of the kernel's own) all chunks that kernels
- * were at are suspects: each of them is tried alone in the next process, until one crashes it
- * again, alone.
+ * were at are suspects, even a single one, as what kills may come from outside: each of them is
+ * tried alone in the next process, until one ends that again, alone.
  */
 #ifndef BQ_ADAPTERS_VITALS_H
 #define BQ_ADAPTERS_VITALS_H
@@ -37,9 +37,10 @@ int bq_vitals_fd(const struct bq_vitals *vitals); /* to be passed to bq_vitals_a
 void bq_vitals_renew(struct bq_vitals *vitals);
 
 enum bq_blame {
-    BQ_BLAME_NOBODY,  /* it is not known; suspects were noted, if there are any */
-    BQ_BLAME_CHUNK,   /* *at */
-    BQ_BLAME_BETWEEN, /* the kernel, but outside of any chunk */
+    BQ_BLAME_NOBODY,   /* it is not known */
+    BQ_BLAME_SUSPECTS, /* neither, but some chunk is suspected that was not before */
+    BQ_BLAME_CHUNK,    /* *at */
+    BQ_BLAME_BETWEEN,  /* the kernel, but outside of any chunk */
 };
 
 /* After its end (status: of wait): why, in words, and who is to blame. */
@@ -62,6 +63,9 @@ int bq_vitals_attach(int fd, struct bq_error *err);
  * watches. deadline_ns 0: it may take as long as it likes. */
 void bq_vitals_begin(uint32_t step, uint64_t chunk, uint64_t deadline_ns);
 void bq_vitals_end(void);
+
+/* After the last call for a chunk, all parts of it: it is a suspect no more. */
+void bq_vitals_survived(uint32_t step, uint64_t chunk);
 
 /* Around calls of a kernel's other functions, by name; NULL: that was it. */
 void bq_vitals_doing(const char *function);

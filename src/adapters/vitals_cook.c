@@ -13,9 +13,16 @@
 static struct bq_vitals_page *own;   /* NULL: nobody watches */
 static void (*alone_clean_up)(void); /* then: before the program ends */
 static pid_t own_pid; /* 0: nothing is caught. A kernel may fork: what happens there is not ours */
-static bool has_suspects; /* some chunks are cooked alone */
-/* Held for writing while a suspect is cooked; who wants to write does not starve. */
-static pthread_rwlock_t alone = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
+
+/* While there are suspects: each is cooked while no other chunk is. What a team's parts do is one
+ * chunk. Who waits to be alone is let in first. */
+static pthread_mutex_t gate_lock = PTHREAD_MUTEX_INITIALIZER; /* guards gate and the suspects */
+static pthread_cond_t gate_moved = PTHREAD_COND_INITIALIZER;
+static struct {
+    unsigned n_beside, n_alone, n_waiting; /* threads in ordinary calls, in at's, before it */
+    struct bq_at at;
+} gate;
+
 static pthread_once_t is_first = PTHREAD_ONCE_INIT;
 static pthread_key_t key; /* to know when a thread ends */
 
@@ -26,9 +33,11 @@ struct thread {
     uint64_t chunk;    /* where nobody watches: one more than that of the call */
     const char *doing; /* the kernel's function outside of any chunk, or NULL */
     bool is_manager;
+    enum { UNCOUNTED, BESIDE, ALONE } passed; /* the gate */
 };
 static _Thread_local struct thread self;
 
+/* The last only kills in a kitchen's own process: transports ignore it where they write. */
 static const int deadly[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL, SIGABRT,
                              SIGSYS,  SIGTRAP, SIGXCPU, SIGPIPE};
 #define N_DEADLY (sizeof deadly / sizeof *deadly)
@@ -200,12 +209,12 @@ static void enter(void)
     use_own_stack();
 }
 
-static void catch_all(void)
+static void catch_first(size_t n_signals)
 {
     struct sigaction action = {.sa_sigaction = on_death, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     own_pid = getpid();
     use_own_stack();
-    for (size_t i = 0; i < N_DEADLY; i++)
+    for (size_t i = 0; i < n_signals; i++)
         sigaction(deadly[i], &action, &before[i]);
 }
 
@@ -215,7 +224,7 @@ void bq_vitals_alone(void (*clean_up)(void))
         return;
     alone_clean_up = clean_up;
     pthread_once(&is_first, be_first_at_exit);
-    catch_all();
+    catch_first(N_DEADLY - 1);
 }
 
 int bq_vitals_attach(int fd, struct bq_error *err)
@@ -224,19 +233,53 @@ int bq_vitals_attach(int fd, struct bq_error *err)
     if (!own || pthread_key_create(&key, thread_ends) != 0)
         return bq_fail(err, BQ_EXIT_FAILED, "no memory is left to watch over kernels");
     self.is_manager = true;
-    has_suspects = own->n_suspects > 0;
-    catch_all();
+    catch_first(N_DEADLY);
     return 0;
 }
 
-static bool is_suspect(uint32_t step, uint64_t chunk)
+static void pass_gate(struct bq_at at)
 {
-    uint32_t n = own->n_suspects < BQ_MAX_SUSPECTS ? own->n_suspects : BQ_MAX_SUSPECTS;
-    for (uint32_t i = 0; i < n; i++) {
-        if (own->suspect[i].step == step && own->suspect[i].chunk == chunk)
-            return true;
+    pthread_mutex_lock(&gate_lock);
+    if (bq_vitals_find_suspect(own, &at) < bq_vitals_n_suspects(own)) {
+        gate.n_waiting++;
+        while (gate.n_beside ||
+               (gate.n_alone && (gate.at.step != at.step || gate.at.chunk != at.chunk)))
+            pthread_cond_wait(&gate_moved, &gate_lock);
+        gate.n_waiting--;
+        gate.n_alone++;
+        gate.at = at;
+        self.passed = ALONE;
+    } else {
+        while (gate.n_alone || gate.n_waiting)
+            pthread_cond_wait(&gate_moved, &gate_lock);
+        gate.n_beside++;
+        self.passed = BESIDE;
     }
-    return false;
+    pthread_mutex_unlock(&gate_lock);
+}
+
+static void leave_gate(void)
+{
+    pthread_mutex_lock(&gate_lock);
+    unsigned *n = self.passed == ALONE ? &gate.n_alone : &gate.n_beside;
+    if (--*n == 0)
+        pthread_cond_broadcast(&gate_moved);
+    self.passed = UNCOUNTED;
+    pthread_mutex_unlock(&gate_lock);
+}
+
+void bq_vitals_survived(uint32_t step, uint64_t chunk)
+{
+    if (!own || bq_vitals_n_suspects(own) == 0)
+        return;
+    pthread_mutex_lock(&gate_lock);
+    uint32_t i = bq_vitals_find_suspect(own, &(struct bq_at){step, chunk});
+    uint32_t n = bq_vitals_n_suspects(own);
+    if (i < n) { /* in between, one may be there twice: no harm */
+        memmove(&own->suspect[i], &own->suspect[i + 1], (n - i - 1) * sizeof *own->suspect);
+        atomic_store(&own->n_suspects, n - 1);
+    }
+    pthread_mutex_unlock(&gate_lock);
 }
 
 void bq_vitals_begin(uint32_t step, uint64_t chunk, uint64_t deadline_ns)
@@ -250,10 +293,8 @@ void bq_vitals_begin(uint32_t step, uint64_t chunk, uint64_t deadline_ns)
     struct bq_vital *e = self.entry;
     if (!e || self.depth++)
         return;
-    if (has_suspects && is_suspect(step, chunk))
-        pthread_rwlock_wrlock(&alone);
-    else if (has_suspects)
-        pthread_rwlock_rdlock(&alone);
+    if (bq_vitals_n_suspects(own)) /* none: none will come, nobody waits to be alone */
+        pass_gate((struct bq_at){step, chunk});
     atomic_store_explicit(&e->step, step, memory_order_relaxed);
     atomic_store_explicit(&e->chunk, chunk, memory_order_relaxed);
     atomic_store_explicit(&e->deadline_ns, deadline_ns, memory_order_relaxed);
@@ -269,8 +310,8 @@ void bq_vitals_end(void)
         return;
     uint64_t count = atomic_load_explicit(&e->count, memory_order_relaxed);
     atomic_store_explicit(&e->count, count + 1, memory_order_release);
-    if (has_suspects)
-        pthread_rwlock_unlock(&alone);
+    if (self.passed != UNCOUNTED)
+        leave_gate();
 }
 
 void bq_vitals_doing(const char *function)

@@ -79,6 +79,8 @@ static enum bq_answer call_kernel(struct bq_executor *x, struct bench *bench, st
     unit->wait_fd = shared.wait_fd;
     unit->wait_events = shared.wait_events;
     memcpy(message, shared.message, sizeof shared.message);
+    if (!atomic_load(&shared.has_failed) && shared.answer == BQ_DONE)
+        bq_vitals_survived(x->step, bench->chunk);
     return atomic_load(&shared.has_failed) ? BQ_FAIL : shared.answer;
 }
 

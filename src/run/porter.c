@@ -18,11 +18,13 @@
 #include "run/kitchen.h"
 
 #define PATIENCE_NS 100000000u
-#define MOST_UNDER_WAY 8     /* messages to the coordinator; more wait in the child */
-#define MOST_FRUITLESS 5     /* processes that end in a row without a result or a culprit */
-#define MOST_BETWEEN 5       /* that end outside of any chunk, results or not */
-#define FLUSH_NS 2000000000u /* for the last messages of a process that has ended */
-#define DEAF_NS 1000000000u  /* for the end of a process that cannot be heard any more */
+#define MOST_UNDER_WAY 8 /* messages to the coordinator; more wait in the child */
+#define MOST_FRUITLESS 5 /* processes that end in a row without a result or a culprit */
+#define MOST_SUSPECTING BQ_MAX_SUSPECTS /* likewise, but each brings a suspect: that is progress   \
+                                         */
+#define MOST_BETWEEN 5                  /* that end outside of any chunk, results or not */
+#define FLUSH_NS 2000000000u            /* for the last messages of a process that has ended */
+#define DEAF_NS 1000000000u             /* for the end of a process that cannot be heard any more */
 
 /* What the child must know of this rank. */
 struct setup {
@@ -51,7 +53,7 @@ struct porter {
     bool is_out;                /* no child is started any more; it or we said REFUSED */
     bool is_orphan;             /* the zygote is gone, and so is the child */
     bool has_passed_leave;
-    unsigned n_fruitless, n_between;
+    unsigned n_fruitless, n_suspecting, n_between;
     struct bq_at killed_for; /* the child is being killed: it took too long for that chunk */
     char killed_why[100];    /* "": it is not */
     bool has_culprit;
@@ -171,7 +173,12 @@ static void find_cause(struct porter *p, int status, struct bq_message *lost)
         snprintf(lost->text, sizeof lost->text, "%s", p->killed_why);
     else
         blame = bq_vitals_verdict(p->vitals, status, &at, lost->text, sizeof lost->text);
-    p->n_fruitless = blame == BQ_BLAME_CHUNK ? 0 : p->n_fruitless + 1;
+    if (blame == BQ_BLAME_CHUNK)
+        p->n_fruitless = p->n_suspecting = 0;
+    else if (blame == BQ_BLAME_SUSPECTS)
+        p->n_suspecting++;
+    else
+        p->n_fruitless++;
     p->n_between += blame == BQ_BLAME_BETWEEN;
     if (blame == BQ_BLAME_CHUNK) {
         lost->step = at.step;
@@ -192,11 +199,12 @@ static int mourn(struct porter *p, int status)
     if (tell(p, &lost) < 0)
         return -1;
     struct bq_error why = {0};
-    if (p->n_fruitless < MOST_FRUITLESS && p->n_between < MOST_BETWEEN)
+    if (p->n_fruitless < MOST_FRUITLESS && p->n_suspecting < MOST_SUSPECTING &&
+        p->n_between < MOST_BETWEEN)
         return start(p, &why) < 0 ? refuse(p, why.text) : 0;
     char text[300];
     snprintf(text, sizeof text, "its cooks' process ended %u times %s: %.200s",
-             p->n_between < MOST_BETWEEN ? p->n_fruitless : p->n_between,
+             p->n_between < MOST_BETWEEN ? p->n_fruitless + p->n_suspecting : p->n_between,
              p->n_between < MOST_BETWEEN ? "without a result" : "outside of any chunk", lost.text);
     return refuse(p, text);
 }
@@ -216,7 +224,7 @@ static void note(struct porter *p, const struct bq_parcel *parcel)
     p->heard_at = p->clock;
     p->has_left |= kind == BQ_BYE;
     if (kind == BQ_RESULT)
-        p->n_fruitless = 0;
+        p->n_fruitless = p->n_suspecting = 0;
     if (kind == BQ_REFUSED && bq_wire_get(parcel->bytes, parcel->size, &m) == 0 && m.step == 0)
         p->is_out = true; /* it does nothing any more but wait for BYE */
 }
