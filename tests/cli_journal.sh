@@ -108,6 +108,22 @@ for output in "out.h5:/photo" "{file: out.h5, dataset: /photo, compress: gzip:1}
     same "most runs were resumed ($output): $n_resumed of $n_kills" $((n_resumed * 4 > n_kills)) 1
 done
 
+# What kitchens write themselves is kept from the first second on, with the standard --checkpoint.
+job "out.h5:/photo"
+sed -i '/^cooks/s/2/1/' job.yaml
+rm -f out.h5
+want=$(digests $banquet run job.yaml --set params.us=0)
+rm -f out.h5
+$banquet run job.yaml -q >out 2>err &
+pid=$!
+sleep 1.6
+kill -KILL $pid 2>/dev/null
+wait $pid 2>/dev/null
+same "an output that kitchens write goes on" "$(digests $banquet run job.yaml)" "$want"
+same "from its first second on" "$(grep -cE '^resuming: [1-9]' err)" 1
+same "nothing is left of it" "$(left)" 0
+rm -f out.h5
+
 # Of kernels that only reduce, the journal is all there is.
 cat >job.yaml <<'END'
 kernel: oven
