@@ -157,8 +157,8 @@ void bq_mpi_drop_sends(struct mpi *m, uint32_t to)
  * rank. */
 static struct receiving *from(struct mpi *m, unsigned i, uint32_t rank)
 {
-    struct receiving *r = &m->receiving[(m->first_receiving + i) % N_RECEIVING];
-    return r->from != rank || r->is_dropped || (i == 0 && m->is_open) ? NULL : r;
+    struct receiving *r = &m->receiving[i];
+    return r->from != rank || r->is_dropped || r == m->open ? NULL : r;
 }
 
 static void drop_received(struct mpi *m, uint32_t rank)
@@ -186,7 +186,7 @@ static void part_with(struct mpi *m, uint32_t rank)
 /* What is being received of it: whether the oldest is whole, or there in part. */
 static void look_at_received(struct mpi *m, uint32_t rank, bool *is_whole, bool *is_part)
 {
-    *is_whole = m->is_open && m->receiving[m->first_receiving].from == rank;
+    *is_whole = m->open && m->open->from == rank;
     *is_part = false;
     for (unsigned i = 0; i < m->n_receiving && !*is_whole && !*is_part; i++) {
         struct receiving *r = from(m, i, rank);

@@ -5,8 +5,11 @@
  * is private (a 0700 folder) and gone before the first message, so that nothing is left behind and
  * no stranger can ring. Between machines the receiver naps, longer and longer, up to a millisecond.
  *
- * Receiving: messages are matched at once and delivered in order of arrival; a large one is
- * received in the background while the next are matched.
+ * Receiving: messages are matched at once; a large one is received in the background while the next
+ * are matched. The order is kept for each rank, not among them: a message may stay half received
+ * for long, because its sender was stopped or the network between was cut, and only what comes
+ * behind it from the same rank has to wait. Nor may one rank's fill all places: while N_HELD of a
+ * rank wait, no more of it are matched.
  */
 #include "adapters/transport_mpi.h"
 
@@ -29,6 +32,8 @@
 #define NAP_BELL 50000000 /* ns, when every message rings */
 #define NAP_ENDED 5000000 /* while the last of a rank that is gone may come */
 #define NAP_MOVING 200000 /* ns, while large messages are under way */
+
+#define MOST_PROBES 64 /* at a time, where ranks are asked one by one */
 
 /* -- sending ------------------------------------------------------------------------------ */
 
@@ -98,21 +103,59 @@ static int mpi_progress(struct bq_transport *t, struct bq_error *err)
 
 /* -- receiving ---------------------------------------------------------------------------- */
 
+/* Whether N_HELD of its messages wait: the oldest is there in part, the others are behind it. */
+static bool is_held(const struct mpi *m, uint32_t rank)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < m->n_receiving; i++) {
+        const struct receiving *r = &m->receiving[i];
+        if (r->from == rank && !r->is_dropped && (n || r->request != MPI_REQUEST_NULL))
+            n++;
+    }
+    return n >= N_HELD;
+}
+
+static bool is_any_held(const struct mpi *m)
+{
+    bool is_any = false;
+    for (unsigned i = 0; i < m->n_receiving && !is_any; i++)
+        is_any = is_held(m, m->receiving[i].from);
+    return is_any;
+}
+
+/* The next message of anybody who is not held. MPI cannot leave one rank out: then the others are
+ * asked one by one, in turn, and of very many ranks only some. */
+static int probe(struct mpi *m, int *is_there, MPI_Message *message, MPI_Status *status)
+{
+    if (!is_any_held(m))
+        return WATCHED(m, CALL_PROBE,
+                       MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, is_there, message, status));
+    uint32_t n = m->base.n_ranks < MOST_PROBES ? m->base.n_ranks : MOST_PROBES;
+    int code = MPI_SUCCESS;
+    *is_there = 0;
+    while (n-- > 0 && !*is_there && code == MPI_SUCCESS) {
+        uint32_t rank = m->next_source;
+        m->next_source = (rank + 1) % m->base.n_ranks;
+        if (!is_held(m, rank))
+            code = WATCHED(m, CALL_PROBE,
+                           MPI_Improbe((int)rank, TAG, m->world, is_there, message, status));
+    }
+    return code;
+}
+
 /* Matches the next message, if there is one, and starts to receive it. 1, 0 or -1. */
 static int match(struct mpi *m, struct bq_error *err)
 {
-    int is_there;
+    int is_there, is_done, size;
     MPI_Message message;
     MPI_Status status;
-    int code = WATCHED(m, CALL_PROBE,
-                       MPI_Improbe(MPI_ANY_SOURCE, TAG, m->world, &is_there, &message, &status));
+    int code = probe(m, &is_there, &message, &status);
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot receive", code);
     if (!is_there)
         return 0;
-    int size;
     MPI_Get_count(&status, MPI_BYTE, &size);
-    struct receiving *r = &m->receiving[(m->first_receiving + m->n_receiving) % N_RECEIVING];
+    struct receiving *r = &m->receiving[m->n_receiving];
     if ((size_t)size > r->room) {
         free(r->bytes);
         r->room = ((size_t)size + 4095) / 4096 * 4096;
@@ -128,58 +171,84 @@ static int match(struct mpi *m, struct bq_error *err)
     code = WATCHED(m, CALL_RECEIVE, MPI_Imrecv(r->bytes, size, MPI_BYTE, &message, &r->request));
     if (code != MPI_SUCCESS)
         return bq_mpi_fail(err, "cannot receive", code);
-    if (m->peers[r->from].state == PEER_GONE)
+    if (m->peers[r->from].state == PEER_GONE) {
         bq_mpi_drop_receiving(m, r); /* it was silent too long, and now it speaks */
-    else
-        m->n_receiving++;
-    return 1;
+        return 1;
+    }
+    m->n_receiving++;
+    /* A small one is there now: it is not held against its sender. */
+    code = WATCHED(m, CALL_TEST, MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE));
+    return code == MPI_SUCCESS ? 1 : bq_mpi_fail(err, "cannot receive", code);
 }
 
-static void next_receiving(struct mpi *m)
+/* Its place is the last of the free ones, with its bytes for another message. */
+static void forget(struct mpi *m, struct receiving *r)
 {
-    m->first_receiving = (m->first_receiving + 1) % N_RECEIVING;
-    m->n_receiving--;
+    struct receiving free_one = *r;
+    struct receiving *last = &m->receiving[--m->n_receiving];
+    memmove(r, r + 1, (size_t)(last - r) * sizeof *r);
+    *last = free_one;
+}
+
+static void forget_dropped(struct mpi *m)
+{
+    for (unsigned i = m->n_receiving; i-- > 0;) {
+        if (m->receiving[i].is_dropped)
+            forget(m, &m->receiving[i]);
+    }
+}
+
+/* The first that is whole, and that none of the same rank has to come before. 1, 0 or -1. */
+static int open_next(struct mpi *m, struct bq_error *err)
+{
+    for (unsigned i = 0; i < m->n_receiving; i++) {
+        struct receiving *r = &m->receiving[i];
+        bool is_behind = false;
+        for (unsigned j = 0; j < i && !is_behind; j++) /* what is older and was not taken */
+            is_behind = m->receiving[j].from == r->from;
+        if (is_behind)
+            continue;
+        int is_done;
+        int code = WATCHED(m, CALL_TEST, MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE));
+        if (code != MPI_SUCCESS)
+            return bq_mpi_fail(err, "cannot receive", code);
+        if (is_done) {
+            m->open = r;
+            return 1;
+        }
+    }
+    return 0;
 }
 
 static int mpi_receive(struct bq_transport *t, uint32_t *from, void **bytes, size_t *size,
                        struct bq_error *err)
 {
     struct mpi *m = (struct mpi *)t;
-    int found = 1;
-    while (m->n_receiving && m->receiving[m->first_receiving].is_dropped)
-        next_receiving(m);
+    int found = m->open != NULL;
+    if (!m->open)
+        forget_dropped(m);
     /* Twice: the first look may only move the message into MPI's own queue. */
-    for (int look = 0; look < 2 && m->n_receiving < N_RECEIVING; look++) {
-        while (m->n_receiving < N_RECEIVING && (found = match(m, err)) > 0)
+    for (int look = 0; look < 2 && !found; look++) {
+        int matched = 1;
+        while (m->n_receiving < N_RECEIVING && (matched = match(m, err)) > 0)
             m->nap = 0;
-        if (found < 0)
-            return -1;
-        if (m->n_receiving)
-            break;
+        found = matched < 0 ? -1 : open_next(m, err);
     }
-    if (m->n_receiving == 0)
-        return 0;
-    struct receiving *r = &m->receiving[m->first_receiving];
-    int is_done;
-    int code = WATCHED(m, CALL_TEST, MPI_Test(&r->request, &is_done, MPI_STATUS_IGNORE));
-    if (code != MPI_SUCCESS)
-        return bq_mpi_fail(err, "cannot receive", code);
-    if (!is_done)
-        return 0;
-    m->is_open = true;
-    *from = r->from;
-    *bytes = r->bytes;
-    *size = r->size;
+    if (found <= 0)
+        return found;
+    *from = m->open->from;
+    *bytes = m->open->bytes;
+    *size = m->open->size;
     return 1;
 }
 
 static void mpi_done_with(struct bq_transport *t)
 {
     struct mpi *m = (struct mpi *)t;
-    if (!m->is_open)
+    if (!m->open)
         return;
-    m->is_open = false;
-    next_receiving(m);
+    forget(m, m->open);
+    m->open = NULL;
 }
 
 static void mpi_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)

@@ -10,6 +10,7 @@
 
 #define TAG 7
 #define N_RECEIVING BQ_TRANSPORT_RECEIVING
+#define N_HELD (N_RECEIVING / 2) /* messages of one rank that wait for the rest of its oldest */
 
 struct sending {
     MPI_Request request;
@@ -54,12 +55,13 @@ struct mpi {
     MPI_Comm world;
     struct sending *sending;
     int n_sending, sending_room;
-    struct receiving receiving[N_RECEIVING]; /* a ring: oldest at first_receiving */
-    unsigned first_receiving, n_receiving;
-    bool is_open;  /* the oldest was handed out */
-    int door;      /* my socket, or -1 */
-    int *bell;     /* sockets of the ranks of this machine that I send to, or -1 */
-    bool all_ring; /* every rank that sends to me is on this machine */
+    struct receiving receiving[N_RECEIVING]; /* the oldest first */
+    unsigned n_receiving;
+    struct receiving *open; /* what was handed out, or NULL */
+    uint32_t next_source;   /* whose turn it is where ranks are matched one by one */
+    int door;               /* my socket, or -1 */
+    int *bell;              /* sockets of the ranks of this machine that I send to, or -1 */
+    bool all_ring;          /* every rank that sends to me is on this machine */
     uint64_t nap;
     struct peer *peers;
     int ended;                /* an epoll of the peers' pidfds, or -1 */

@@ -180,18 +180,25 @@ static void read_status(struct run *r)
     }
 }
 
+/* Not by its pid: that may be another process's by now. A system that cannot do this cannot open a
+ * pidfd either. */
+static void signal_rank0(const struct run *r, int number)
+{
+#ifdef SYS_pidfd_send_signal
+    syscall(SYS_pidfd_send_signal, r->rank0_fd, number, NULL, 0);
+#else
+    (void)r, (void)number;
+#endif
+}
+
 static void ask_rank0(struct run *r)
 {
     if (r->was_asked || !r->end->has_begun)
         return;
     r->was_asked = true;
-#ifdef SYS_pidfd_send_signal
-    if (r->rank0_fd >= 0) {
-        syscall(SYS_pidfd_send_signal, r->rank0_fd, SIGTERM, NULL, 0);
-        return;
-    }
-#endif
-    if (is_child_of(r->rank0, r->mpirun))
+    if (r->rank0_fd >= 0)
+        signal_rank0(r, SIGTERM);
+    else if (is_child_of(r->rank0, r->mpirun))
         kill(r->rank0, SIGTERM);
     else /* of another machine */
         r->end->is_forced = true;
@@ -250,7 +257,7 @@ static void see_rank0_stopped(struct run *r)
     if (r->n_stopped * (LOOK / 1e9) <= r->silence_s)
         return;
     fprintf(stderr, "banquet: rank 0 is stopped since %g s, and is killed\n", r->silence_s);
-    kill(r->rank0, SIGKILL);
+    signal_rank0(r, SIGKILL);
     r->n_stopped = 0;
 }
 

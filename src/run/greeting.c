@@ -230,7 +230,7 @@ void bq_bye(struct bq_transport *transport, struct bq_hello *hello, uint64_t sil
         if (from > 0 && from <= n) {
             hello[from - 1].silence = 0;
             if (bq_wire_get(bytes, size, &m) == 0 && m.kind == BQ_BYE)
-                hello[from - 1].presence = BQ_HERE; /* has left */
+                hello[from - 1].presence = BQ_LEFT;
         }
         bq_transport_done_with(transport);
     }

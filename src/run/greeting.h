@@ -7,6 +7,8 @@
  *     EXPECTED --HELLO--> HERE --its process ended--> GONE      (also after BYE, or silence)
  *                          |\--REFUSED: it cannot work, and waits for BYE--> OUT
  *                          ^ \--LOST: its cooks' process crashed--> RETURNING --HELLO--> HERE
+ *
+ * At the end whoever is here is EXPECTED once more, to say BYE, and then has LEFT.
  */
 #ifndef BQ_RUN_GREETING_H
 #define BQ_RUN_GREETING_H
@@ -19,7 +21,16 @@
 #include "core/wire.h"
 
 /* Before PARTING: it works or will; from OUT on: nothing is expected of it. */
-enum bq_presence { BQ_EXPECTED, BQ_HERE, BQ_RETURNING, BQ_PARTING, BQ_OUT, BQ_GONE, BQ_VACANT };
+enum bq_presence {
+    BQ_EXPECTED,
+    BQ_HERE,
+    BQ_RETURNING,
+    BQ_PARTING,
+    BQ_OUT,
+    BQ_GONE,
+    BQ_VACANT,
+    BQ_LEFT /* its BYE has come: its process may end */
+};
 
 /* What is known of a kitchen. */
 struct bq_hello {
