@@ -269,6 +269,18 @@ bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *h
     return true;
 }
 
+bool bq_crew_is_held_beside(const struct bq_crew *crew, uint32_t kitchen, uint64_t chunk)
+{
+    for (uint32_t i = 0; i < crew->n_kitchens; i++) {
+        const struct kitchen *k = &crew->kitchen[i];
+        for (uint32_t j = 0; j < k->n_held && i != kitchen; j++) {
+            if (chunk >= k->held[j].first && chunk - k->held[j].first < k->held[j].count)
+                return true;
+        }
+    }
+    return false;
+}
+
 void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
                       uint64_t count)
 {

@@ -44,6 +44,9 @@ bool bq_crew_take_back(struct bq_crew *crew, uint32_t kitchen, struct bq_held *h
 void bq_crew_hold_all(struct bq_crew *crew, struct bq_ledger *ledger, uint64_t first,
                       uint64_t count);
 
+/* Whether another kitchen holds the chunk, reported or not. */
+bool bq_crew_is_held_beside(const struct bq_crew *crew, uint32_t kitchen, uint64_t chunk);
+
 /* The line: starving kitchens first, then in the order of asking. pass: look at the one behind
  * (false at the end of the line); restart_line: look at the first again. */
 void bq_crew_ask(struct bq_crew *crew, uint32_t kitchen, uint64_t unstarted, uint64_t want,

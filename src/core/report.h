@@ -71,7 +71,7 @@ struct bq_report {
     bool is_short;        /* the loop ended before its condition was true */
     uint64_t start_ns;    /* since 1970: when the first chunk could start */
     uint64_t makespan_ns; /* until the last result was accepted */
-    uint64_t n_recalled; /* chunks that an earlier run had done */
+    uint64_t n_recalled;  /* chunks that an earlier run had done */
     uint64_t n_chunks, n_discarded, bytes_in, bytes_out;
     uint64_t clock_error_ns;        /* clocks of kitchens agree at least this well */
     uint32_t n_machines, n_cores;   /* that the kitchens may use, each counted once */

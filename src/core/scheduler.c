@@ -125,13 +125,18 @@ static void on_failed(struct bq_scheduler *s, const struct bq_event *event)
     if (entry) {
         if (entry->chunk != event->first)
             *entry = (struct failing){.chunk = event->first};
-        if (++entry->n_failures < s->config.attempts) {
-            /* Free now, or when the lease is over that it failed in: see settle. */
-            release(s, event->first, 1);
-            return;
-        }
-        entry->n_failures = 0;
+        entry->n_failures++;
     }
+    /* Not given up while another may still bring it, maybe in one result with others: whoever is
+     * the last to fail says so. */
+    bool is_hopeless = !entry || entry->n_failures >= s->config.attempts;
+    if (!is_hopeless || bq_crew_is_held_beside(s->crew, event->kitchen, event->first)) {
+        /* Free now, or when the lease is over that it failed in: see settle. */
+        release(s, event->first, 1);
+        return;
+    }
+    if (entry)
+        entry->n_failures = 0;
     bq_ledger_done(s->ledger, event->first, 1);
     s->n_given_up++;
     answer(s, BQ_ACTION_GIVE_UP, event->kitchen, event->first, 1);
