@@ -33,7 +33,7 @@ static enum bq_answer cook(struct bq_call *call)
     *(uint64_t *)call->acc += call->chunk;
     if (at != N_CHUNKS && at != call->chunk)
         return BQ_DONE;
-    switch (orders->mode) {
+    switch ((enum mode)atomic_load(&orders->mode)) {
     case FINE:
         break;
     case SEGV:
