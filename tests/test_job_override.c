@@ -323,6 +323,10 @@ static void flags_on_one_line(void)
     over = (struct bq_override){.input = "a\rb.h5:/d\x7f"};
     CU_ASSERT_PTR_NULL(read_over("kernel: oven\n", &over, &err));
     CHECK_TEXT(err.text, "--input a\?b.h5:/d\?: kernel 'oven' reads nothing; leave out 'input'");
+    over = (struct bq_override){.chunk = "4\x7f"};
+    CU_ASSERT_PTR_NULL(read_over("steps: [{kernel: oven}, {kernel: oven}]\n", &over, &err));
+    CHECK_TEXT(err.text, "--chunk 4\?: the job has 2 steps; say which with --set "
+                         "\"NAME.chunk=4\?\", NAME being one of step 1, step 2");
 }
 
 static const struct test tests[] = {

@@ -369,6 +369,7 @@ static void a_recipe_comes_back_as_it_was(void)
     CU_ASSERT_EQUAL(out.layout.space.extent[2], 7);
     for (size_t cut = 0; cut < n; cut++)
         CU_ASSERT_EQUAL(get_recipe(bytes, cut, &out), -1);
+    bq_recipe_free(&out);
 }
 
 static void the_longest_recipe_fits_the_message_of_a_step(void)
@@ -480,6 +481,7 @@ static void damaged_recipes_are_refused_or_make_a_plan(void)
         CU_ASSERT(out.plan.space.rank >= 1 && out.plan.space.rank <= BQ_MAX_RANK);
         CU_ASSERT(out.n_params <= BQ_MAX_PARAMS && out.open > 0 && out.n_kitchens > 0);
     }
+    bq_recipe_free(&out);
 }
 
 /* -- reports ------------------------------------------------------------------------------ */

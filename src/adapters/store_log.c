@@ -178,7 +178,10 @@ int store_log_ready(struct store_log *log, int work, struct stat *st)
     log->inode = st->st_ino;
     log->room = bq_room(1, sizeof *log->room);
     errno = log->room ? 0 : ENOMEM;
-    return log->room ? 0 : -1;
+    if (!log->room)
+        return -1;
+    XXH3_INITSTATE(&log->room->hash); /* else its first seed may be taken for the one it has */
+    return 0;
 }
 
 int store_log_create(struct store_log *log, const char *path, int work, bool to_disk)

@@ -49,7 +49,10 @@ static bool read_mark(const struct store_log *log, int which, struct mark *mark,
     store_log_sum(sum, XXH3_128bits_withSeed(bytes, MARK_BYTES - SUM_BYTES, inode));
     is_mark &= memcmp(sum, r.at, SUM_BYTES) == 0;
     *is_other |= is_mark && inode != log->inode;
-    return is_mark && inode == log->inode && mark->end >= RECORDS_AT && mark->end <= INT64_MAX;
+    bool is_possible = mark->end >= RECORDS_AT && mark->end <= INT64_MAX &&
+                       mark->state <= INT64_MAX && mark->turn <= INT64_MAX &&
+                       mark->turn % 2 == (unsigned)which;
+    return is_mark && inode == log->inode && is_possible;
 }
 
 static void get_head(const unsigned char *head, struct record *record, bool *is_record)

@@ -99,16 +99,16 @@ static int set_unnamed(struct bq_job *job, const char *key, const char *text, st
     if (is_of_loop(key))
         return set_loop(job, NULL, key, text, err);
     if (job->n_steps > 1 && !is_for_all(key)) {
-        char list[MAX_LIST];
+        char list[MAX_LIST], shown[2][81];
         size_t w = 0;
         for (size_t i = 0; i < job->n_steps && w < sizeof list; i++)
             w += (size_t)snprintf(list + w, sizeof list - w, "%s%s", i ? ", " : "",
                                   job->steps[i].name);
-        return bq_fail(
-            err, BQ_EXIT_USAGE,
-            "the job has %zu steps; say which with --set \"NAME.%.80s=%.80s\", NAME being "
-            "one of %s",
-            job->n_steps, key, text, list);
+        return bq_fail(err, BQ_EXIT_USAGE,
+                       "the job has %zu steps; say which with --set \"NAME.%s=%s\", NAME being "
+                       "one of %s",
+                       job->n_steps, bq_plain(key, shown[0], sizeof shown[0]),
+                       bq_plain(text, shown[1], sizeof shown[1]), list);
     }
     for (size_t i = 0; i < job->n_steps; i++) {
         if (bq_step_set(&job->steps[i], key, text, 0, err))

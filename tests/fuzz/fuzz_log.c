@@ -46,6 +46,7 @@ static void seal_records(unsigned char *log, size_t n, uint64_t at, uint64_t ino
         if (n_bytes > n - at - HEAD_BYTES)
             return;
         XXH3_state_t state;
+        XXH3_INITSTATE(&state);
         XXH3_128bits_reset_withSeed(&state, inode);
         XXH3_128bits_update(&state, head + HEAD_BYTES, (size_t)n_bytes);
         XXH3_128bits_update(&state, head, HEAD_BYTES - SUM_BYTES);
