@@ -232,7 +232,8 @@ static void wrong_keys(void)
         {"kernal: oven\n", "job.yaml:1: key 'kernal' is not known; did you mean 'kernel'?"},
         {"kernel: oven\ntemperature: 1\n",
          "job.yaml:2: key 'temperature' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, isolate, attempts, deadline, border, uses, "
+         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, isolate, "
+         "attempts, deadline, border, uses, "
          "next, "
          "repeat, until, steps"},
         {"kernel: oven\n[a]: 1\n", "job.yaml:2: a key must be text, not a list or a map"},
@@ -245,7 +246,8 @@ static void wrong_keys(void)
         {"kernel: oven\n<<: 3\n", "job.yaml:2: '<<' must name a map or a list of maps"},
         {"\"tab\\there\": 1\n",
          "job.yaml:1: key 'tab?here' is not known; known: name, kernel, params, input, output, "
-         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, isolate, attempts, deadline, border, uses, "
+         "chunk, schedule, cooks, open, team, pipeline, delivery, memory, on_error, isolate, "
+         "attempts, deadline, border, uses, "
          "next, "
          "repeat, until, steps"},
     };

@@ -602,9 +602,11 @@ static void a_filter_that_is_missing_is_named(void)
     CU_ASSERT(H5Zunregister(COUNTING_FILTER) >= 0);
     CU_ASSERT_PTR_NULL(bq_input_open(in_folder("counted.h5"), "data", &err));
     CU_ASSERT_EQUAL(err.exit, BQ_EXIT_USAGE);
-    CHECK_TEXT(message(&err), "counted.h5:/data: is compressed with filter 300 counting, which "
-                              "this HDF5 library does not "
-                              "have; install its plug-in and set HDF5_PLUGIN_PATH, or rewrite the dataset with gzip");
+    CHECK_TEXT(
+        message(&err),
+        "counted.h5:/data: is compressed with filter 300 counting, which "
+        "this HDF5 library does not "
+        "have; install its plug-in and set HDF5_PLUGIN_PATH, or rewrite the dataset with gzip");
 }
 
 struct reader {

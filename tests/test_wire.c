@@ -128,8 +128,7 @@ static void unknown_kinds_are_refused(void)
     for (unsigned kind = 0; kind < 256; kind++) {
         unsigned char bytes[BQ_WIRE_FIXED] = {(unsigned char)kind};
         struct bq_message m;
-        CU_ASSERT_EQUAL(get(bytes, sizeof bytes, &m),
-                        kind >= BQ_HELLO && kind <= BQ_LOST ? 0 : -1);
+        CU_ASSERT_EQUAL(get(bytes, sizeof bytes, &m), kind >= BQ_HELLO && kind <= BQ_LOST ? 0 : -1);
     }
 }
 

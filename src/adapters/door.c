@@ -273,10 +273,8 @@ static int say(const struct bq_door_guest *guest, const struct bq_door_verdict *
 
 int bq_door_let_in(const struct bq_door_guest *guest, uint32_t rank, uint32_t n_ranks)
 {
-    struct bq_door_verdict verdict = {.verdict = BQ_DOOR_COME_IN,
-                                      .rank = rank,
-                                      .n_ranks = n_ranks,
-                                      .is_here = guest->is_here};
+    struct bq_door_verdict verdict = {
+        .verdict = BQ_DOOR_COME_IN, .rank = rank, .n_ranks = n_ranks, .is_here = guest->is_here};
     bq_knock_set_up(guest->fd);
     if (say(guest, &verdict) == 0)
         return guest->fd;

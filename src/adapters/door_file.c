@@ -68,9 +68,9 @@ int bq_door_file_make(const char *path, const struct bq_door_file *file, struct 
 {
     char text[MOST], key[2 * BQ_DOOR_KEY + 1];
     sodium_bin2hex(key, sizeof key, file->key, sizeof file->key);
-    int n = snprintf(text, sizeof text,
-                     "banquet door 1\nwire %u\naddress %.255s\nport %u\nkey %s\n", file->wire,
-                     file->address, (unsigned)file->port, key);
+    int n =
+        snprintf(text, sizeof text, "banquet door 1\nwire %u\naddress %.255s\nport %u\nkey %s\n",
+                 file->wire, file->address, (unsigned)file->port, key);
     int rc = publish(path, text, (size_t)n);
     int why = errno;
     sodium_memzero(text, sizeof text);
@@ -107,11 +107,11 @@ static int parse(const char *text, struct bq_door_file *file)
     int end = 0;
     int n = sscanf(text, "banquet door %u\nwire %u\naddress %255s\nport %u\nkey %65s\n%n", &version,
                    &file->wire, file->address, &port, key, &end);
-    bool is = n == 5 && version == 1 && port > 0 && port < 65536 && text[end] == 0 &&
-              strlen(key) == 2 * sizeof file->key &&
-              sodium_hex2bin(file->key, sizeof file->key, key, strlen(key), NULL, &n_key, NULL) ==
-                  0 &&
-              n_key == sizeof file->key;
+    bool is =
+        n == 5 && version == 1 && port > 0 && port < 65536 && text[end] == 0 &&
+        strlen(key) == 2 * sizeof file->key &&
+        sodium_hex2bin(file->key, sizeof file->key, key, strlen(key), NULL, &n_key, NULL) == 0 &&
+        n_key == sizeof file->key;
     file->port = (uint16_t)port;
     sodium_memzero(key, sizeof key);
     return is ? 0 : -1;
@@ -134,8 +134,8 @@ int bq_door_file_read(const char *path, struct bq_door_file *file, struct bq_err
     }
     close(fd);
     if (rc == 0 && (n <= 0 || parse(text, file) < 0))
-        rc = bq_fail(err, BQ_EXIT_USAGE, "'%s' is no file that this build's `banquet run --door` made",
-                     path);
+        rc = bq_fail(err, BQ_EXIT_USAGE,
+                     "'%s' is no file that this build's `banquet run --door` made", path);
     sodium_memzero(text, sizeof text);
     return rc;
 }

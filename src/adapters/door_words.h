@@ -1,6 +1,6 @@
-/* What is said at the door. Neither side believes, or reads further than the fixed size of, anything
- * before the other has proven that it knows the key; nothing that is said tells the key, and no
- * answer can be used twice.
+/* What is said at the door. Neither side believes, or reads further than the fixed size of,
+ * anything before the other has proven that it knows the key; nothing that is said tells the key,
+ * and no answer can be used twice.
  *
  *     door -> guest   CHALLENGE  random
  *     guest -> door   REPLY      random, who I am, proof of both randoms and all of this

@@ -34,8 +34,8 @@ struct bq_transport_ops {
                    struct bq_error *err);
     void (*done_with)(struct bq_transport *t);
     int (*progress)(struct bq_transport *t, struct bq_error *err);
-    int (*lost)(struct bq_transport *t, uint32_t *rank);                   /* may be NULL */
-    void (*abandon)(struct bq_transport *t, uint32_t rank, bool must_die); /* may be NULL */
+    int (*lost)(struct bq_transport *t, uint32_t *rank);                       /* may be NULL */
+    void (*abandon)(struct bq_transport *t, uint32_t rank, bool must_die);     /* may be NULL */
     int (*joined)(struct bq_transport *t, uint32_t *rank, bool *is_elsewhere); /* may be NULL */
     void (*wait)(struct bq_transport *t, uint64_t timeout_ns, int fd);
     void (*destroy)(struct bq_transport *t);

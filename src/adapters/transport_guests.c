@@ -22,9 +22,9 @@ struct guests {
     struct bq_transport_ops ops; /* the name is the inner one's */
     struct bq_transport *inner;
     struct bq_door *door;
-    int events;            /* an epoll: the door, who sits here, and whom else wait is called with */
-    bool is_asked;         /* who has joined, since we last waited */
-    bool is_door_watched;  /* the door is in the epoll */
+    int events;           /* an epoll: the door, who sits here, and whom else wait is called with */
+    bool is_asked;        /* who has joined, since we last waited */
+    bool is_door_watched; /* the door is in the epoll */
     struct bq_parcel *open; /* received from a guest, not done with */
     uint32_t next;          /* seat to hear first: each in turn */
     struct seat seat[BQ_SEATS];
@@ -216,7 +216,8 @@ static void guests_wait(struct bq_transport *t, uint64_t timeout_ns, int fd)
         watch(g, bq_door_fd(g->door), EPOLLIN, g->is_asked ? EPOLL_CTL_ADD : EPOLL_CTL_DEL);
     }
     g->is_asked = false;
-    /* For this time only: the descriptor may be closed, and its number be another's, by the next. */
+    /* For this time only: the descriptor may be closed, and its number be another's, by the next.
+     */
     if (fd >= 0)
         watch(g, fd, EPOLLIN, EPOLL_CTL_ADD);
     bq_transport_wait(g->inner, timeout_ns, g->events);

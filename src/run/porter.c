@@ -20,11 +20,12 @@
 #define PATIENCE_NS 100000000u
 #define MOST_UNDER_WAY 8 /* messages to the coordinator; more wait in the child */
 #define MOST_FRUITLESS 5 /* processes that end in a row without a result or a culprit */
-#define MOST_SUSPECTING BQ_MAX_SUSPECTS /* likewise, but each brings a suspect: that is progress   \
-                                         */
-#define MOST_BETWEEN 5                  /* that end outside of any chunk, results or not */
-#define FLUSH_NS 2000000000u            /* for the last messages of a process that has ended */
-#define DEAF_NS 1000000000u             /* for the end of a process that cannot be heard any more */
+#define MOST_SUSPECTING                                                                            \
+    BQ_MAX_SUSPECTS          /* likewise, but each brings a suspect: that is progress              \
+                              */
+#define MOST_BETWEEN 5       /* that end outside of any chunk, results or not */
+#define FLUSH_NS 2000000000u /* for the last messages of a process that has ended */
+#define DEAF_NS 1000000000u  /* for the end of a process that cannot be heard any more */
 
 /* What the child must know of this rank. */
 struct setup {
